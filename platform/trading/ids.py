@@ -1,0 +1,45 @@
+"""Identifiers that are pure functions of what they name, so that doing a thing twice is doing it once.
+
+A hedge order's id follows from (strategy, pair, market, cause, leg, rung); its salt, and so its EIP-712 hash,
+follow from that id: sending it twice is one order at the venue too.
+"""
+
+from hashlib import sha256
+from uuid import UUID
+
+SALT_BOUND = 10**13
+"""Salts stay below 10^13: Predict.fun is known to take 13-digit salts (venues/predict.md, 5.1)."""
+
+
+def deterministic_uuid(*parts: str) -> UUID:
+    """A UUID that is a pure function of `parts`; parts are length-prefixed, so ("ab","c") ≠ ("a","bc")."""
+    digest = sha256()
+    for part in parts:
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(4, "big"))
+        digest.update(encoded)
+    raw = bytearray(digest.digest()[:16])
+    raw[6] = (raw[6] & 0x0F) | 0x80  # version 8: custom, RFC 9562
+    raw[8] = (raw[8] & 0x3F) | 0x80
+    return UUID(bytes=bytes(raw))
+
+
+def hedge_order_id(strategy: UUID, pair: UUID, market: str, cause: str, leg: int, rung: int) -> UUID:
+    """The client order id of one leg of one hedge decision. `market` is the venue's market id."""
+    return deterministic_uuid("hedge", str(strategy), str(pair), market, cause, str(leg), str(rung))
+
+
+def order_salt(client_order_id: UUID) -> int:
+    """The order's EIP-712 salt, 1 ≤ salt < 10^13 (0 is read as "unset" by the official SDK)."""
+    digest = sha256(b"salt" + client_order_id.bytes).digest()
+    return 1 + int.from_bytes(digest[:16], "big") % (SALT_BOUND - 1)
+
+
+def trade_id(settlement_id: str, order_hash: str) -> str:
+    """One execution of one order: the same from the wallet stream and from REST matches."""
+    return f"{settlement_id}:{order_hash.lower()}"
+
+
+def event_id(*parts: str) -> UUID:
+    """The id of an event that says one fact; the same fact published twice has the same id."""
+    return deterministic_uuid("event", *parts)
