@@ -1,1 +1,1 @@
-"""Venue adapters: they translate wire to events and commands to wire, and store nothing. They do not know each other."""
+"""Venue adapters: wire to events, commands to wire; they store nothing and do not know each other."""
