@@ -1,0 +1,1 @@
+"""Markets of the venues: what trading needs to know of each, kept in step with the venue."""

@@ -1,0 +1,1 @@
+"""Strategies: typed configuration, pure handlers, risk checks, exposures, and the dispatch that runs them."""

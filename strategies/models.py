@@ -1,0 +1,106 @@
+"""Strategies, their pairs, and the durable exposure rows from which every hedge is decided."""
+
+import uuid
+from decimal import Decimal
+
+from django.db import models
+
+from accounts.models import Account
+from markets.fields import AmountField, choices
+from trading.enums import TradingState
+
+
+class Strategy(models.Model):
+    """A strategy and its typed configuration. Read anew with every event: a change holds from the next one on."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=64, unique=True)
+    kind = models.CharField(max_length=32, default="delta_neutral")
+    config = models.JSONField(default=dict, blank=True)
+    state = models.CharField(max_length=10, choices=choices(TradingState), default=TradingState.HALTED.value)
+    state_reason = models.CharField(max_length=255, blank=True)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "strategies"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Pair(models.Model):
+    """(primary, hedge): what fills on the primary is hedged on the hedge account."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="pairs")
+    primary = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="primary_pairs")
+    hedge = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="hedge_pairs")
+    enabled = models.BooleanField(default=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["strategy", "primary", "hedge"], name="pair_once"),
+            models.CheckConstraint(condition=~models.Q(primary=models.F("hedge")), name="pair_of_two"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.primary} → {self.hedge}"
+
+
+class Exposure(models.Model):
+    """What one pair owes in one market. `need` = −ratio·primary − hedged − in flight is always computed from here."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="exposures")
+    pair = models.ForeignKey(Pair, on_delete=models.PROTECT, related_name="exposures")
+    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, related_name="exposures")
+    primary_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    hedge_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    primary = AmountField(default=Decimal(0), help_text="Σ delta of the primary's fills, fees in shares taken off.")
+    hedged = AmountField(default=Decimal(0), help_text="Σ delta of this strategy's own fills on the hedge account.")
+    lots = models.JSONField(default=list, help_text="Unhedged primary shares, oldest first: [[delta, yes price], …]")
+    in_flight = AmountField(default=Decimal(0), help_text="As of the last decision; orders are the truth.")
+    need = AmountField(default=Decimal(0), help_text="As of the last decision.")
+    rung = models.SmallIntegerField(default=0)
+    reason = models.CharField(max_length=255, blank=True, help_text="Why nothing (more) is sent.")
+    unhedged_since = models.DateTimeField(null=True, blank=True)
+    dust_since = models.DateTimeField(null=True, blank=True)
+    revision = models.BigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["pair", "market", "primary_account"], name="exposure_once"),
+        ]
+        indexes = [
+            models.Index(fields=["primary_account", "market"], name="exposure_by_primary"),
+            models.Index(fields=["-updated_at"], name="exposure_newest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_id} {self.need.normalize():f}"
+
+
+class Decision(models.Model):
+    """One evaluation of one exposure: what was known, what was decided, and why."""
+
+    exposure = models.ForeignKey(Exposure, on_delete=models.CASCADE, related_name="decisions")
+    cause = models.CharField(max_length=200)
+    primary = AmountField()
+    hedged = AmountField()
+    in_flight = AmountField()
+    need = AmountField()
+    orders = models.JSONField(default=list, help_text="Client order ids of what was ordered or denied.")
+    reason = models.CharField(max_length=255, blank=True)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["exposure", "-id"], name="decision_by_exposure")]
+
+    def __str__(self) -> str:
+        return f"{self.cause}: {self.reason or 'ordered'}"
