@@ -6,6 +6,7 @@ from uuid import UUID
 import msgspec
 
 from trading.enums import Action, OrderOrigin, OrderType, Outcome, Platform
+from trading.errors import InvalidValue
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="place_order"):
@@ -42,3 +43,19 @@ class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
 
 
 Command = PlaceOrder | CancelOrder
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_decoder: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+
+
+def encode_command(command: Command) -> bytes:
+    """The command as JSON bytes in the seed's form; Decimals become JSON numbers with the same digits."""
+    return _encoder.encode(command)
+
+
+def decode_command(message: bytes) -> Command:
+    """The command in `message`; raises InvalidValue that says what is wrong with it."""
+    try:
+        return _decoder.decode(message)
+    except msgspec.MsgspecError as error:
+        raise InvalidValue(f"not a command: {error}") from error
