@@ -20,6 +20,9 @@ class Strategy(models.Model):
     state = models.CharField(max_length=10, choices=choices(TradingState), default=TradingState.HALTED.value)
     state_reason = models.CharField(max_length=255, blank=True)
     version = models.PositiveIntegerField(default=1, editable=False)
+    started_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="First start: fills before it are not this strategy's."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 
