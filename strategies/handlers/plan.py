@@ -1,0 +1,155 @@
+"""What a handler is given and what it answers. Dispatch builds the one and carries out the other."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+import msgspec
+
+from strategies.config import DeltaNeutralConfig
+from strategies.exposure import ExposureState
+from strategies.reasons import Reason
+from trading.commands import PlaceOrder
+from trading.enums import Action, Outcome, TradingState
+from trading.instruments import Book, MarketSpec
+from trading.positions import delta
+from trading.values import ONE, ZERO
+
+
+class Wake(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the exposure is looked at. The amounts come from the state alone, never from here."""
+
+    cause: str
+    """Names this look at this exposure and no other ("fill:<trade id>", "sweep:<revision>"); order ids follow."""
+
+
+class AccountView(msgspec.Struct, frozen=True, kw_only=True):
+    """An account as far as a decision needs it."""
+
+    id: str
+    name: str
+    state: TradingState = TradingState.ACTIVE
+    max_order: Decimal | None = None
+    max_position: Decimal | None = None
+    max_notional_per_day: Decimal | None = None
+
+
+class RestingOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of ours that rests, or may rest, in the market: initialized, sent, accepted and UNKNOWN ones alike."""
+
+    client_order_id: UUID
+    account_id: str
+    outcome: Outcome
+    action: Action
+    price: Decimal
+    remaining: Decimal
+    exposure_id: UUID | None = None
+    cancellable: bool = True
+    """False while the venue has not taken it, or once a cancel was asked for."""
+
+    @property
+    def yes_price(self) -> Decimal:
+        """Its price in YES terms."""
+        return self.price if self.outcome is Outcome.YES else ONE - self.price
+
+    @property
+    def is_bid(self) -> bool:
+        """True when it buys YES or sells NO: both are bids of the one book."""
+        return (self.outcome is Outcome.YES) == (self.action is Action.BUY)
+
+    @property
+    def delta(self) -> Decimal:
+        """What its remaining shares would do to a delta."""
+        return delta(self.outcome, self.action, self.remaining)
+
+
+class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
+    """All a decision may depend on, as it stands inside dispatch's transaction."""
+
+    strategy_id: UUID
+    pair_id: UUID
+    exposure_id: UUID
+    exposure: ExposureState
+    market: MarketSpec
+    config: DeltaNeutralConfig
+    primary_account: AccountView
+    hedge_account: AccountView
+    hedge_positions: Mapping[Outcome, Decimal]
+    """Shares the hedge account holds in this market, those its open sells reserve included."""
+    own_resting: tuple[RestingOrder, ...]
+    """Over all our accounts, in this market."""
+    day_notional: Decimal
+    """Price × size of the hedge account's orders since UTC midnight."""
+    strategy_day_notional: Decimal
+    """The same over this strategy's orders."""
+    now: datetime
+    book: Book | None = None
+    desk_state: TradingState = TradingState.ACTIVE
+    strategy_state: TradingState = TradingState.ACTIVE
+
+    def held_free(self, outcome: Outcome) -> Decimal:
+        """Shares of `outcome` the hedge account can still sell."""
+        reserved = sum(
+            (
+                order.remaining
+                for order in self.own_resting
+                if order.account_id == self.hedge_account.id
+                and order.outcome is outcome
+                and order.action is Action.SELL
+            ),
+            ZERO,
+        )
+        return max(self.hedge_positions.get(outcome, ZERO) - reserved, ZERO)
+
+    def buying(self, outcome: Outcome) -> Decimal:
+        """Shares of `outcome` the hedge account's open buys may still bring."""
+        return sum(
+            (
+                order.remaining
+                for order in self.own_resting
+                if order.account_id == self.hedge_account.id and order.outcome is outcome and order.action is Action.BUY
+            ),
+            ZERO,
+        )
+
+
+class PlannedHedge(msgspec.Struct, frozen=True, kw_only=True):
+    """One leg of a hedge. With `denied` set it is recorded as a DENIED order and never sent."""
+
+    order: PlaceOrder
+    denied: Reason | None = None
+
+    @property
+    def delta(self) -> Decimal:
+        """What it does to `hedged` when it fills whole."""
+        return delta(self.order.side, self.order.action, self.order.shares)
+
+    @property
+    def notional(self) -> Decimal:
+        """Price × size, in collateral."""
+        return self.order.price * self.order.shares
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A handler's answer: orders to take off first, orders to place, and why there is no more."""
+
+    commands: tuple[PlannedHedge, ...] = ()
+    cancels: tuple[RestingOrder, ...] = ()
+    """Own hedges to cancel. Their end wakes the exposure again; until then they count as in flight."""
+    reason: Reason | None = None
+    """Why nothing, or not everything, is sent; None when the whole need is on its way."""
+    dust: Decimal = ZERO
+    """The part of the need too small to send, signed like the need."""
+
+    @property
+    def alert(self) -> bool:
+        """True when a person should be told: dust past its deadline that cannot be rounded up."""
+        return self.reason is Reason.DUST_OVERDUE
+
+
+class Handler(Protocol):
+    """A strategy's whole judgement. Pure: the same wake and state give the same plan, and nothing else happens."""
+
+    def handle(self, wake: Wake, state: HedgeState) -> Plan: ...

@@ -1,0 +1,64 @@
+"""Why a hedge was not sent, or not whole: the codes written on decisions, denied orders and exposures.
+
+Handlers and risk checks give them; pages and alerts show `text(reason)`. A code never changes its meaning.
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One stable code each; the sentence a person reads is in `TEXTS`."""
+
+    HEDGED = "hedged"
+    DUST = "dust"
+    DUST_OVERDUE = "dust_overdue"
+    DUST_ROUNDED_UP = "dust_rounded_up"
+    CANCEL_FIRST = "cancel_first"
+    MARKET_NOT_COVERED = "market_not_covered"
+    MARKET_UNKNOWN = "market_unknown"
+    MARKET_CLOSED = "market_closed"
+    NO_PRICE = "no_price"
+    SELF_CROSS = "self_cross"
+    REPRICED = "repriced"
+    DESK_HALTED = "desk_halted"
+    DESK_REDUCING = "desk_reducing"
+    STRATEGY_HALTED = "strategy_halted"
+    STRATEGY_REDUCING = "strategy_reducing"
+    ACCOUNT_HALTED = "account_halted"
+    ACCOUNT_REDUCING = "account_reducing"
+    MAX_ORDER = "max_order"
+    MAX_POSITION = "max_position"
+    MAX_NOTIONAL_PER_DAY = "max_notional_per_day"
+    PRICE_BAND = "price_band"
+    BELOW_MINIMUM = "below_minimum"
+
+
+TEXTS: dict[Reason, str] = {
+    Reason.HEDGED: "Nothing is owed.",
+    Reason.DUST: "Too small for the venue's minimum; it waits for more.",
+    Reason.DUST_OVERDUE: "Too small for the venue, past its deadline, and rounding up would cost too much.",
+    Reason.DUST_ROUNDED_UP: "Past its deadline: rounded up to the venue's minimum.",
+    Reason.CANCEL_FIRST: "An opposite hedge still rests; it is cancelled before anything new is sent.",
+    Reason.MARKET_NOT_COVERED: "The strategy's configuration does not name this market.",
+    Reason.MARKET_UNKNOWN: "The market's tick, lot and tokens are not known yet.",
+    Reason.MARKET_CLOSED: "The venue takes no orders in this market.",
+    Reason.NO_PRICE: "No price on the grid keeps the pair within its bound.",
+    Reason.SELF_CROSS: "It would trade with another order of ours, and no price avoids that.",
+    Reason.REPRICED: "Moved so as not to trade with another order of ours.",
+    Reason.DESK_HALTED: "The desk is stopped.",
+    Reason.DESK_REDUCING: "The desk only lets orders out that reduce a position.",
+    Reason.STRATEGY_HALTED: "The strategy is stopped.",
+    Reason.STRATEGY_REDUCING: "The strategy only lets orders out that reduce a position.",
+    Reason.ACCOUNT_HALTED: "The hedge account is halted.",
+    Reason.ACCOUNT_REDUCING: "The hedge account only lets orders out that reduce a position.",
+    Reason.MAX_ORDER: "The largest order allowed was reached.",
+    Reason.MAX_POSITION: "The largest position allowed was reached.",
+    Reason.MAX_NOTIONAL_PER_DAY: "The day's notional limit was reached.",
+    Reason.PRICE_BAND: "The price lies outside the strategy's band.",
+    Reason.BELOW_MINIMUM: "What a limit left is below the venue's minimum.",
+}
+
+
+def text(reason: Reason) -> str:
+    """The sentence a person reads for `reason`."""
+    return TEXTS[reason]

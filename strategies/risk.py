@@ -1,0 +1,130 @@
+"""Risk before every hedge: states, sizes, day limits, price band. Pure; dispatch asks, records and shows the answer.
+
+A limit that shrinks leaves the rest as need: the exposure still owes it, and the next wake tries again.
+"""
+
+from decimal import Decimal, localcontext
+
+import msgspec
+
+from strategies.handlers.plan import HedgeState, PlannedHedge
+from strategies.handlers.sizing import meets_minimum
+from strategies.reasons import Reason
+from trading.enums import Action, Outcome, TradingState
+from trading.values import ZERO, round_down
+
+_PREC = 60
+
+
+class Allow(msgspec.Struct, frozen=True):
+    """Send it as it is."""
+
+
+class Shrink(msgspec.Struct, frozen=True):
+    """Send only `size` shares of it, on the lot and above the venue's minimum."""
+
+    size: Decimal
+    reason: Reason
+
+
+class Deny(msgspec.Struct, frozen=True):
+    """Send none of it."""
+
+    reason: Reason
+
+
+Verdict = Allow | Shrink | Deny
+
+
+def check(planned: PlannedHedge, state: HedgeState) -> Verdict:
+    """The verdict on one leg. With several legs, check each against a state that counts those before it (`after`)."""
+    if planned.denied is not None:
+        return Deny(planned.denied)
+    halted = check_states(state)
+    if halted is not None:
+        return halted
+    price, size = planned.order.price, planned.order.shares
+    if not state.config.min_price <= price <= state.config.max_price:
+        return Deny(Reason.PRICE_BAND)
+    reason: Reason | None = None
+    for limit, why in _limits(planned, state):
+        if limit < size:
+            size, reason = limit, why
+    if reason is None:
+        return Allow()
+    size = round_down(max(size, ZERO), state.market.lot)
+    return Shrink(size, reason) if meets_minimum(state.market, price, size) else Deny(reason)
+
+
+def check_states(state: HedgeState) -> Deny | None:
+    """Deny when the desk, the strategy or the hedge account is halted: nothing at all may leave."""
+    for trading_state, reason in (
+        (state.desk_state, Reason.DESK_HALTED),
+        (state.strategy_state, Reason.STRATEGY_HALTED),
+        (state.hedge_account.state, Reason.ACCOUNT_HALTED),
+    ):
+        if trading_state is TradingState.HALTED:
+            return Deny(reason)
+    return None
+
+
+def shrunk(planned: PlannedHedge, size: Decimal, reason: Reason) -> PlannedHedge:
+    """The same leg, smaller: same id, since it is the same leg of the same decision."""
+    order = msgspec.structs.replace(planned.order, shares=size, reason=reason.value)
+    return msgspec.structs.replace(planned, order=order)
+
+
+def after(planned: PlannedHedge, state: HedgeState) -> HedgeState:
+    """The state once this leg is on its way, for the check of the next one."""
+    order = planned.order
+    positions = dict(state.hedge_positions)
+    change = order.shares if order.action is Action.BUY else -order.shares
+    positions[order.side] = positions.get(order.side, ZERO) + change
+    return msgspec.structs.replace(
+        state,
+        hedge_positions=positions,
+        day_notional=state.day_notional + planned.notional,
+        strategy_day_notional=state.strategy_day_notional + planned.notional,
+    )
+
+
+def _limits(planned: PlannedHedge, state: HedgeState) -> list[tuple[Decimal, Reason]]:
+    """(most shares, why) for every limit that applies to this leg."""
+    order, config, account = planned.order, state.config, state.hedge_account
+    limits: list[tuple[Decimal, Reason]] = []
+    for trading_state, reason in (
+        (state.desk_state, Reason.DESK_REDUCING),
+        (state.strategy_state, Reason.STRATEGY_REDUCING),
+        (account.state, Reason.ACCOUNT_REDUCING),
+    ):
+        if trading_state is TradingState.REDUCING:
+            limits.append((reducible(planned, state), reason))
+    limits += [(most, Reason.MAX_ORDER) for most in (config.max_order, account.max_order) if most is not None]
+    if order.action is Action.BUY:
+        held = state.hedge_positions.get(order.side, ZERO) + state.buying(order.side)
+        limits += [
+            (most - held, Reason.MAX_POSITION)
+            for most in (config.max_position, account.max_position)
+            if most is not None
+        ]
+    for most, used in (
+        (config.max_notional_per_day, state.strategy_day_notional),
+        (account.max_notional_per_day, state.day_notional),
+    ):
+        if most is not None:
+            with localcontext(prec=_PREC):
+                limits.append(((most - used) / order.price, Reason.MAX_NOTIONAL_PER_DAY))
+    return limits
+
+
+def reducible(planned: PlannedHedge, state: HedgeState) -> Decimal:
+    """How many of the leg's shares lower what the hedge account holds.
+
+    A sale of held shares does; a purchase does as far as it pairs with shares of the other outcome held net.
+    """
+    order = planned.order
+    if order.action is Action.SELL:
+        return state.held_free(order.side)
+    held = {outcome: state.hedge_positions.get(outcome, ZERO) for outcome in Outcome}
+    net_other = held[order.side.opposite] - held[order.side] - state.buying(order.side)
+    return max(net_other, ZERO)
