@@ -53,7 +53,7 @@ class Session:
         if not wanted:
             return
         names = ", ".join(quote_text(name) for name in wanted)
-        sql = f"SELECT name, value FROM system.settings WHERE name IN ({names}) FORMAT TabSeparatedRaw"  # noqa: S608
+        sql = f"SELECT name, value FROM system.settings WHERE name IN ({names}) FORMAT TabSeparatedRaw"
         rows = bytes(self.connection.query(sql, "TabSeparatedRaw").bytes()).decode().splitlines()
         self._before = dict(row.split("\t", 1) for row in rows)
         self._applied = dict(wanted)

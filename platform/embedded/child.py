@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -38,6 +39,13 @@ class Child:
     def exit_code(self) -> int | None:
         """None while it lives, and for one that another process started."""
         return self._popen.poll() if self._popen is not None else None
+
+    def read_output(self) -> Iterator[str]:
+        """The lines of a process whose output is shown, until it ends."""
+        if self._popen is not None and self._popen.stdout is not None:
+            with self._popen.stdout as output:
+                for line in output:
+                    yield line.decode("utf-8", "replace").rstrip("\n")
 
     def send(self, number: signal.Signals) -> None:
         """Signal it if it still lives."""
@@ -79,7 +87,7 @@ def _fork(spec: ProcessSpec, log_path: Path) -> Child:
             env=dict(spec.env),
             cwd=spec.cwd,
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=subprocess.PIPE if spec.shown else log,
             stderr=log,
             start_new_session=True,  # a Ctrl-C at the terminal reaches the supervisor only
         )

@@ -51,6 +51,7 @@ class ClickHouse(Engine):
             ready=self.ready,
             prepare=self.prepare_restart,
             stop_timeout=20.0,
+            tier=0,
             first_pause=0.1,
             longest_pause=5.0,
         )

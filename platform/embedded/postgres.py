@@ -145,6 +145,7 @@ class Postgres(Engine):
             user=self.user,
             stop_signal=signal.SIGINT,  # "fast": ends sessions, flushes, exits; SIGTERM would wait for clients
             stop_timeout=30.0,
+            tier=0,
             first_pause=0.1,
             longest_pause=5.0,
         )
@@ -163,7 +164,7 @@ class Postgres(Engine):
     def found(self) -> None:
         user, password = self.state.load_login(self.name)
         where = f"host={HOST} port={self.port} user={user} dbname=postgres"
-        query = f"SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec\n"  # noqa: E501, S608
+        query = f"SELECT 'CREATE DATABASE {DATABASE}' WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}') \\gexec\n"  # noqa: E501
         self._run("psql", "--no-psqlrc", "--quiet", where, given=query, password=password)
 
     def _run(

@@ -54,6 +54,7 @@ class Redis(Engine):
             ready=self.ready,
             prepare=self.prepare_restart,
             stop_timeout=20.0,
+            tier=0,
             first_pause=0.1,
             longest_pause=5.0,
         )

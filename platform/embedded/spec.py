@@ -33,5 +33,9 @@ class ProcessSpec:
     stop_signal: signal.Signals = signal.SIGTERM
     stop_timeout: float = 15.0
     start_timeout: float = 60.0
+    #: Processes of a higher tier are stopped, and gone, before a lower one: 0 engines, 1 venues, 2 the product.
+    tier: int = 2
     first_pause: float = 0.5
     longest_pause: float = 30.0
+    #: Standard output is for the person at the keyboard and is kept out of the log (it may hold a first password).
+    shown: bool = False

@@ -1,0 +1,76 @@
+"""The environment of every product process: where the engines and venues are, the mode, and who may open keys.
+
+Written to `run/environment.json` (mode 600) at every start, so that a command in another terminal can work
+against the running system: `load_environment(Path("var"))`.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from embedded.engines import EngineUrls
+from embedded.errors import EmbeddedError
+from embedded.ports import HOST
+from embedded.state import StateDir, load_json, write_json
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PRIVATE_KEY = "HEDGEROW_VAULT_PRIVATE_KEY_FILE"
+#: BNB Chain's id; the paper venue speaks for that chain.
+PAPER_CHAIN_ID = "56"
+
+
+def system_environment(
+    state: StateDir, urls: EngineUrls, web_port: int, paper_port: int | None, given: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """What all processes share. The private key's place is not in it; see `keyholder_environment`.
+
+    With a `paper_port` the venue is the paper one, whatever was given before.
+    """
+    environment = {name: value for name, value in given.items() if name != PRIVATE_KEY}
+    environment |= urls.environment()
+    environment |= {
+        "HEDGEROW_STATE_DIR": str(state.root),
+        "HEDGEROW_PORT": str(web_port),
+        "DJANGO_SETTINGS_MODULE": "hedgerow.settings",
+        "PYTHONUNBUFFERED": "1",
+    }
+    environment.setdefault("HEDGEROW_MODE", "paper")
+    environment.setdefault("HEDGEROW_VAULT_PUBLIC_KEY_FILE", str(state.root / "vault" / "public.key"))
+    if not environment.get("HEDGEROW_SECRET_KEY"):
+        made = state.load_secret("django", lambda: {"secret_key": secrets.token_urlsafe(50)})
+        environment["HEDGEROW_SECRET_KEY"] = made["secret_key"]
+    if paper_port is not None:
+        environment |= {
+            "PREDICT_API_URL": f"http://{HOST}:{paper_port}",
+            "PREDICT_WS_URL": f"ws://{HOST}:{paper_port}/ws",
+            "PREDICT_RPC_URL": f"http://{HOST}:{paper_port}/rpc",
+            "PREDICT_CHAIN_ID": PAPER_CHAIN_ID,
+        }
+    return environment
+
+
+def keyholder_environment(
+    environment: Mapping[str, str], state: StateDir, given: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """For the few processes that sign: the same, and where the vault's private key is."""
+    return {**environment, PRIVATE_KEY: given.get(PRIVATE_KEY) or str(state.root / "vault" / "private.key")}
+
+
+def record_environment(state: StateDir, environment: Mapping[str, str], given: Mapping[str, str]) -> None:
+    """Keep what this system added to the environment it was started in."""
+    added = {name: value for name, value in environment.items() if given.get(name) != value}
+    write_json(state.run / "environment.json", added, mode=0o600)
+
+
+def load_environment(state_dir: Path) -> dict[str, str]:
+    """The variables that a command needs to work against the system running on `state_dir`.
+
+    Raises EmbeddedError when none is running. Holds passwords: never print it.
+    """
+    state = StateDir(state_dir)
+    path = state.run / "environment.json"
+    if state.load_holder() is None or not path.exists():
+        raise EmbeddedError(f"No system is running on {state.root}. Start one with `make run`.")
+    added: dict[str, str] = load_json(path)
+    return added

@@ -1,0 +1,104 @@
+"""The product's processes: how each is started, when it is ready, how it is stopped. One place to read them all."""
+
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from embedded.environment import ROOT
+from embedded.ports import HOST
+from embedded.spec import ProcessSpec
+
+# A proxy named in the environment must not stand between us and our own loopback.
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What runs on top of the engines, in this order: venues, then the commands to their end, then the processes."""
+
+    venues: tuple[ProcessSpec, ...] = ()
+    commands: tuple[ProcessSpec, ...] = ()
+    processes: tuple[ProcessSpec, ...] = ()
+
+
+@dataclass(frozen=True)
+class PlanInputs:
+    """What a plan is made from. `shared` is every process's environment, `keyholder` adds the private key's place."""
+
+    web_port: int
+    paper_port: int | None
+    accounts: int
+    state_dir: str
+    shared: Mapping[str, str] = field(repr=False)
+    keyholder: Mapping[str, str] = field(repr=False)
+
+
+def product_plan(inputs: PlanInputs) -> Plan:
+    """The whole product. Without a paper port there is no paper venue and nobody who quotes on it."""
+    shared, keyholder = inputs.shared, inputs.keyholder
+    paper = inputs.paper_port is not None
+    venues: tuple[ProcessSpec, ...] = ()
+    if paper:
+        health = f"http://{HOST}:{inputs.paper_port}/paper/health"
+        options = ("--host", HOST, "--port", str(inputs.paper_port), "--state-dir", f"{inputs.state_dir}/paper")
+        venues = (_process("paper", ("-m", "paper.predict", *options), shared, ready=answers(health), tier=1),)
+    web = ("-m", "uvicorn", "hedgerow.asgi:application", "--host", HOST, "--port", str(inputs.web_port))
+    worker = ("-m", "celery", "-A", "hedgerow", "worker", "--pool=threads", "--without-gossip", "--without-mingle")
+    beat = ("-m", "celery", "-A", "hedgerow", "beat", "-s", f"{inputs.state_dir}/run/celerybeat-schedule")
+    setup = ("setup", "--accounts", str(inputs.accounts)) if paper else ("setup",)
+    return Plan(
+        venues=venues,
+        commands=(
+            _manage("migrate", shared, "migrate", "--noinput"),
+            # It makes the vault's keys on the first start, and shows the operator's login once.
+            replace(_manage("setup", keyholder, *setup), shown=True),
+        ),
+        processes=(
+            _process("web", web, shared, ready=answers(f"http://{HOST}:{inputs.web_port}/healthz")),
+            _process("engine", (*worker, "--engine", "-Q", "engine", "-c", "2", "-n", "engine@%h"), keyholder),
+            _process("worker", (*worker, "-Q", "worker", "-c", "4", "-n", "worker@%h"), keyholder),
+            _process("beat", beat, shared),
+            _manage("listener", keyholder, "listener"),
+            _manage("recorder", shared, "recorder"),
+            *((_manage("quoter", shared, "quoter"),) if paper else ()),
+        ),
+    )
+
+
+def answers(url: str) -> Callable[[], bool]:
+    """A ready check: the page answers 200."""
+
+    def check() -> bool:
+        try:
+            with _direct.open(url, timeout=1.0) as answer:
+                return bool(answer.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    return check
+
+
+def _process(
+    name: str,
+    arguments: tuple[str, ...],
+    env: Mapping[str, str],
+    ready: Callable[[], bool] | None = None,
+    tier: int = 2,
+) -> ProcessSpec:
+    return ProcessSpec(
+        name=name,
+        argv=(sys.executable, *arguments),
+        env=env,
+        cwd=ROOT,
+        ready=ready,
+        stop_signal=signal.SIGTERM,
+        stop_timeout=15.0,
+        tier=tier,
+    )
+
+
+def _manage(name: str, env: Mapping[str, str], *arguments: str) -> ProcessSpec:
+    return _process(name, (str(ROOT / "manage.py"), *arguments), env)
