@@ -10,7 +10,7 @@ from trading.enums import Severity
 
 
 class Alert(models.Model):
-    """One thing that went wrong. While it is open, the same thing again only counts up; acknowledged, it may rise anew."""
+    """One thing that went wrong. While open, the same again only counts up; once acknowledged, it may rise anew."""
 
     class Level(models.TextChoices):
         INFO = Severity.INFO.value

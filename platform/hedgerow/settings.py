@@ -82,7 +82,7 @@ PREDICT_API_KEY = env.read_text("PREDICT_API_KEY", "")
 
 # Web --------------------------------------------------------------------------------------------
 
-PAPER_SECRET_KEY = "paper-only-and-refused-in-live-mode-" + "0123456789abcdef" * 2  # noqa: S105 - refused in live mode
+PAPER_SECRET_KEY = "paper-only-and-refused-in-live-mode-" + "0123456789abcdef" * 2
 
 
 def _load_secret_key() -> str:
