@@ -66,6 +66,12 @@ class Run(Entry, tag="run"):
     settle_ms: int
 
 
+class Repeat(Entry, tag="repeat"):
+    """The same signed order came again and was refused; counted for audits."""
+
+    hash: str
+
+
 class Remove(Entry, tag="remove"):
     order_ids: list[int]
 
@@ -99,4 +105,4 @@ class Redeem(Entry, tag="redeem"):
     market_id: int
 
 
-AnyEntry = Grant | OpenMarket | SetTrading | Place | Run | Remove | Expire | Settle | Split | Resolve | Redeem
+AnyEntry = Grant | OpenMarket | SetTrading | Place | Repeat | Run | Remove | Expire | Settle | Split | Resolve | Redeem

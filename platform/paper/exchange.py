@@ -109,6 +109,9 @@ class Exchange:
                 order = self.state.orders.get(entry.order_id)
                 if order is not None and (order.resting or order.run_at):
                     self._finish(order, "EXPIRED", entry.at, out)
+            case entries.Repeat():
+                repeats = self.state.repeats
+                repeats[entry.hash] = repeats.get(entry.hash, 0) + 1
             case entries.Grant():
                 self._grant(entry)
             case entries.OpenMarket():
@@ -125,6 +128,7 @@ class Exchange:
             case entries.SetTrading():
                 market = self.state.markets[entry.market_id]
                 market.trading = entry.trading
+                market.updated_at = entry.at
                 out.append(Event("tradingStatus", entry.at, market.id))
             case entries.Split():
                 settlement.split_sets(self.account(entry.address), self.state.markets[entry.market_id], entry.amount)

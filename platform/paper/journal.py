@@ -4,6 +4,7 @@ An entry is written before it takes effect and before anybody is answered, so th
 acknowledged. A torn last line was never acknowledged and is cut off.
 """
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -17,8 +18,22 @@ _encode = msgspec.json.Encoder().encode
 _line = msgspec.json.Decoder(tuple[int, AnyEntry])
 
 
+_WORTH_COMPACTING = 1_000
+
+
 class JournalError(Exception):
     """The files on disk don't fit together; starting would invent or lose state."""
+
+
+def _lock(path: Path) -> int:
+    """Held while the process lives; two venues on one folder would tear it apart."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise JournalError(f"another venue runs on {path.parent}") from None
+    return handle
 
 
 class Journal:
@@ -26,6 +41,7 @@ class Journal:
 
     def __init__(self, folder: Path, unit: int, compact_after: int = 50_000) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(folder / "lock")
         self._snapshot = folder / "snapshot.json"
         self._log = folder / "journal.jsonl"
         self._compact_after = compact_after
@@ -37,6 +53,7 @@ class Journal:
         self.exchange = Exchange(state)
         self.replayed = self._replay()
         self._length = self.replayed
+        self._size = self._log.stat().st_size if self._log.exists() else 0
         self._file = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def _replay(self) -> int:
@@ -64,8 +81,14 @@ class Journal:
         """Write the entry down; the caller applies it next."""
         seq = self.exchange.state.seq + 1
         data = _encode((seq, entry)) + b"\n"
-        if os.write(self._file, data) != len(data):
+        try:
+            written = os.write(self._file, data)
+        except OSError as error:
+            raise JournalError(f"the journal can't be written: {error.strerror}") from error
+        if written != len(data):
+            os.ftruncate(self._file, self._size)
             raise JournalError("the journal took only part of an entry; is the disk full?")
+        self._size += written
         self.exchange.state.seq = seq
         self._length += 1
 
@@ -84,7 +107,12 @@ class Journal:
             os.fsync(file.fileno())
         fresh.replace(self._snapshot)
         os.ftruncate(self._file, 0)
+        self._size = 0
         self._length = 0
 
     def close(self) -> None:
+        """On a clean end: leave a short journal, so that the next start is quick."""
+        if self._length > _WORTH_COMPACTING:
+            self.compact()
         os.close(self._file)
+        os.close(self._lock)

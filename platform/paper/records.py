@@ -150,4 +150,7 @@ class State(msgspec.Struct):
     orders: dict[int, Order] = {}
     hashes: dict[str, int] = {}
     matches: dict[str, Match] = {}
+    repeats: dict[str, int] = {}
+    """Order hash to how often it was sent again after it had been accepted."""
     resting: list[int] = []
+    """Ids in book order; filled in only while a snapshot is written."""

@@ -13,7 +13,7 @@ from typing import Protocol
 from paper.book import Side
 from paper.entries import AnyEntry, Grant, Place, Remove, Split
 from paper.exchange import Event, Exchange
-from paper.records import Market, Order
+from paper.records import Market, Match, Order
 
 LEVELS = 6
 LEVEL_SHARES = 1_500
@@ -140,6 +140,19 @@ class Traders:
         if best is None:
             return False
         return self._hit(market, best, self._random.randrange(5, 60) * state.unit)
+
+    def take_order(self, order: Order, size: int | None = None) -> Match | None:
+        """Trade against one resting order, taking what stands before it too; all of it without a size."""
+        market = self._floor.exchange.state.markets[order.market_id]
+        ahead = 0
+        for other in self._floor.exchange.books[market.id].side_of(order).orders():
+            if other is order:
+                break
+            ahead += other.remaining
+        before = self._floor.exchange.state.next_match
+        self._hit(market, order, ahead + min(size or order.remaining, order.remaining))
+        latest = reversed(self._floor.exchange.state.matches.values())
+        return next((m for m in latest if m.seq >= before), None)
 
     def _real_orders(self, market: Market, side: Side) -> list[tuple[Order, int]]:
         """Real accounts' orders within two ticks of the best, each with the size standing before it."""

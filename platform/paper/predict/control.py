@@ -51,6 +51,11 @@ class FaultRules(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     seed: int | None = None
 
 
+class Take(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    order_hash: str
+    size_wei: str | int | None = None
+
+
 class TraderOrders(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     running: bool | None = None
     taker_every_s: float | None = None
@@ -195,6 +200,18 @@ async def set_traders(request: web.Request) -> web.Response:
         traders.taker_every_s = body.taker_every_s
     done = sum(traders.take_one() for _ in range(min(body.trade_now, 1000)))
     return respond({**_traders(traders), "traded": done})
+
+
+async def take_order(request: web.Request) -> web.Response:
+    """A simulated taker trades against one resting order now; without a size, the whole of it."""
+    venue, traders = request.app[VENUE], request.app[TRADERS]
+    body = await _read(request, Take)
+    order = venue.state.orders.get(venue.state.hashes.get(body.order_hash.lower(), 0))
+    if order is None or not order.resting:
+        raise ApiError(400, "bad_request", "no such resting order")
+    size = None if body.size_wei is None else int(body.size_wei)
+    match = traders.take_order(order, size)
+    return respond({"settlementId": match.id if match else None, "size_wei": str(match.size if match else 0)})
 
 
 def _traders(traders: Traders) -> dict[str, Any]:

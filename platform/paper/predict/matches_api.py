@@ -11,7 +11,7 @@ from paper.predict.gate import VENUE
 from paper.predict.market_json import iso_ms, market_json, outcome_json, quote_type
 from paper.predict.paging import read_flag, read_int, take_page
 from paper.predict.venue import Venue
-from paper.records import Leg, Market, Match
+from paper.records import Leg, Market, Match, State
 from paper.settlement import transaction_hash
 
 FEED: web.AppKey["MatchFeed"] = web.AppKey("feed")
@@ -20,11 +20,16 @@ FEED: web.AppKey["MatchFeed"] = web.AppKey("feed")
 class MatchFeed:
     """Settled matches in the order they settled, also by address and by order hash."""
 
-    def __init__(self, matches: list[Match]) -> None:
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Index what the state still holds; called at the start and after matches were pruned."""
         self.all: list[Match] = []
         self.by_address: dict[str, list[Match]] = {}
         self.by_hash: dict[str, list[Match]] = {}
-        for match in sorted((m for m in matches if m.state == "settled"), key=rank):
+        for match in sorted((m for m in self._state.matches.values() if m.state == "settled"), key=rank):
             self._add(match)
 
     def apply(self, events: list[Event]) -> None:

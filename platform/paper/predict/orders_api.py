@@ -8,6 +8,7 @@ from aiohttp import web
 from paper import entries
 from paper.predict.errors import ApiError, respond
 from paper.predict.gate import VENUE, wallet_of
+from paper.predict.market_json import iso_ms
 from paper.predict.order_checks import parse_new_order
 from paper.predict.paging import take_page
 from paper.predict.venue import Venue
@@ -51,7 +52,7 @@ async def create_order(request: web.Request) -> web.Response:
     refusal = venue.exchange.refusal(place)
     if refusal is not None:
         if refusal == "duplicate":
-            venue.duplicate_posts[place.hash] = venue.duplicate_posts.get(place.hash, 0) + 1
+            venue.submit(entries.Repeat(now, place.hash))
         raise ApiError(400, *_REFUSALS[refusal])
     delay = venue.settings.taker_delay_ms
     if delay and not place.post_only and (place.strategy == "MARKET" or venue.exchange.would_take(place)):
@@ -64,7 +65,7 @@ async def create_order(request: web.Request) -> web.Response:
                 "code": "OK",
                 "orderId": str(venue.state.hashes[place.hash]),
                 "orderHash": place.hash,
-                "removalLockedUntil": place.run_at or None,
+                "removalLockedUntil": iso_ms(place.run_at) if place.run_at else None,
             },
         },
         201,
@@ -136,11 +137,12 @@ async def list_orders(request: web.Request) -> web.Response:
     if status not in (None, "", "OPEN", "FILLED", "CANCELLED", "EXPIRED", "INVALIDATED"):
         raise ApiError(400, "bad_request", "unknown status")
     account = venue.state.accounts.get(wallet_of(request))
-    found = []
-    for order_id in reversed(account.orders if account else []):
-        order = venue.state.orders[order_id]
-        if _visible(venue, order, now) and (not status or _shown(venue, order, now)[0] == status):
-            found.append(order)
+    mine = (venue.state.orders[order_id] for order_id in reversed(account.orders if account else []))
+    found = (
+        order
+        for order in mine
+        if _visible(venue, order, now) and (not status or _shown(venue, order, now)[0] == status)
+    )
     page, cursor = take_page(found, request.query, lambda o: o.id)
     return respond({"success": True, "cursor": cursor, "data": [order_json(venue, order, now) for order in page]})
 

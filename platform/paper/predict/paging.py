@@ -1,7 +1,7 @@
 """Cursor pages: `first` and `after` in, a slice and an opaque cursor out. Used by every list."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from multidict import MultiMapping
@@ -12,8 +12,8 @@ T = TypeVar("T")
 MAX_PAGE = 100
 
 
-def take_page(rows: Sequence[T], query: MultiMapping[str], key: Callable[[T], int]) -> tuple[Sequence[T], str | None]:
-    """A page of `rows`, which must be sorted by falling `key`; the cursor holds the last key handed out.
+def take_page(rows: Iterable[T], query: MultiMapping[str], key: Callable[[T], int]) -> tuple[list[T], str | None]:
+    """A page of `rows`, which must come by falling `key`; the cursor holds the last key handed out.
 
     A key, not an offset: rows that arrive in front meanwhile shift nothing.
     """
@@ -21,17 +21,20 @@ def take_page(rows: Sequence[T], query: MultiMapping[str], key: Callable[[T], in
     if not 1 <= first <= MAX_PAGE:
         raise ApiError(400, "bad_request", f"first must be between 1 and {MAX_PAGE}")
     after = query.get("after")
+    last: int | None = None
     if after:
         try:
             last = int(urlsafe_b64decode(after.encode()).decode())
         except ValueError:
             raise ApiError(400, "bad_request", "the cursor could not be read") from None
-        rows = [row for row in rows if key(row) < last]
-    page = rows[:first]
-    cursor = None
-    if len(rows) > first:
-        cursor = urlsafe_b64encode(str(key(page[-1])).encode()).decode()
-    return page, cursor
+    page: list[T] = []
+    for row in rows:
+        if last is not None and key(row) >= last:
+            continue
+        if len(page) == first:
+            return page, urlsafe_b64encode(str(key(page[-1])).encode()).decode()
+        page.append(row)
+    return page, None
 
 
 def read_int(query: MultiMapping[str], name: str, default: int) -> int:

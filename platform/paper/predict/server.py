@@ -26,8 +26,9 @@ def build_app(settings: Settings) -> web.Application:
         for spec in seeds.FIRST_MARKETS:
             venue.submit(seeds.open_market(spec, spec.id or 0, venue.now_ms()))
         venue.forget_tokens()
-    feed = matches_api.MatchFeed(list(venue.state.matches.values()))
+    feed = matches_api.MatchFeed(venue.state)
     venue.listeners.append(feed.apply)
+    venue.on_prune.append(feed.rebuild)
     app = web.Application(middlewares=[gate])
     app[VENUE] = venue
     app[LIMITS] = RateLimits(settings)
@@ -69,6 +70,7 @@ def build_app(settings: Settings) -> web.Application:
             web.get("/paper/snapshot", control.get_snapshot),
             web.post("/paper/markets", control.add_market),
             web.post("/paper/trading", control.set_trading),
+            web.post("/paper/take", control.take_order),
             web.post("/paper/resolve", control.resolve_market),
             web.post("/paper/split", control.split_sets),
             web.post("/paper/redeem", control.redeem),

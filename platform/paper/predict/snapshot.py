@@ -1,5 +1,6 @@
 """The whole truth about one address, or the venue, for audits. Amounts are integer strings in wei."""
 
+from collections import Counter
 from typing import Any
 
 from paper.conservation import check_conservation
@@ -18,15 +19,16 @@ def snapshot_json(venue: Venue, address: str | None) -> dict[str, Any]:
     wanted = {a.address for a in accounts}
     matches = [m for m in state.matches.values() if any(leg.address in wanted for leg in m.legs())]
     orders = [state.orders[i] for a in accounts for i in a.orders]
-    hashes = {o.hash for o in orders}
+    hashes = Counter(o.hash for o in orders)
+    repeats = {h: n for h, n in state.repeats.items() if h in hashes}
     return {
         "seq": state.seq,
         "accounts": [_account(a) for a in accounts],
         "orders": [order_truth(o) for o in orders],
         "matches": [match_truth(m) for m in matches],
-        "accepted": {o.hash: 1 for o in orders},
-        "duplicatePosts": {h: n for h, n in venue.duplicate_posts.items() if h in hashes},
-        "duplicatePostCount": sum(n for h, n in venue.duplicate_posts.items() if h in hashes),
+        "accepted": dict(hashes),
+        "duplicatePosts": repeats,
+        "duplicatePostCount": sum(repeats.values()),
         "conservation": check_conservation(state),
     }
 

@@ -19,6 +19,7 @@ from paper.predict.signatures import Verifier
 from paper.records import Market, Match
 
 _MAX_SLEEP_S = 3600.0
+_PRUNE_EVERY = 2000
 
 
 class Venue:
@@ -36,7 +37,8 @@ class Venue:
         self.book_changed_at: dict[int, int] = {}
         self.stale_books: set[int] = set()
         """Books changed since the stream last published them."""
-        self.duplicate_posts: dict[str, int] = {}
+        self.on_prune: list[Callable[[], None]] = []
+        self._matches_kept = len(self.state.matches)
         self._due: list[tuple[int, int, entries.AnyEntry]] = []
         self._armed = 0
         self._pending: dict[str, Match] = {}
@@ -148,8 +150,9 @@ class Venue:
         self.submit(entry)
         if isinstance(entry, entries.Run):
             self._arm_order(entry.order_id)
-        if self.journal.is_long:
+        if len(self.state.matches) > self._matches_kept + _PRUNE_EVERY:
             self.prune()
+        if self.journal.is_long:
             self.journal.compact()
 
     def prune(self) -> None:
@@ -163,6 +166,9 @@ class Venue:
         ]
         for match_id in idle[:-200]:
             del self.state.matches[match_id]
+        self._matches_kept = len(self.state.matches)
+        for rebuild in self.on_prune:
+            rebuild()
 
     def close(self) -> None:
         self.journal.close()
