@@ -17,10 +17,11 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg import AsyncConnection, AsyncCursor
 
 from accounts.ledger.positions import PositionBatch
-from accounts.ledger.rows import Received, RecordedFill
+from accounts.ledger.rows import OrderProgress, Received, RecordedFill
 from trading.enums import Action, FeeKind, OrderStatus, Outcome, Settlement
 from trading.orders import TERMINAL, status_after_fill
 from trading.values import ZERO
@@ -29,7 +30,8 @@ Connection = AsyncConnection[Any]
 Cursor = AsyncCursor[Any]
 
 _LOCK_ORDERS = """
-SELECT id, size, filled, status FROM accounts_order WHERE order_hash = ANY(%s) ORDER BY id FOR UPDATE
+SELECT id, exposure_id, account_id, market_id, outcome, action, price, size, filled, status FROM accounts_order
+WHERE order_hash = ANY(%s) ORDER BY id FOR UPDATE
 """
 
 _STUB_MARKETS = """
@@ -119,7 +121,7 @@ class FillBatch:
     def __init__(self, executions: Sequence[Received], now: datetime) -> None:
         self._executions = _latest_word(executions)
         self._now = now
-        self._orders: dict[UUID, tuple[Decimal, Decimal, str]] = {}
+        self._orders: dict[UUID, OrderProgress] = {}
         self._moved: set[UUID] = set()
         self._positions = PositionBatch(now)
         self._order_cursor: Cursor | None = None
@@ -147,8 +149,8 @@ class FillBatch:
         """What recording changed, in no particular order. Waits for the server; applies positions and progress."""
         if self._order_cursor is None:
             return []
-        for order_id, size, filled, status in await self._order_cursor.fetchall():
-            self._orders[order_id] = (size, filled, status)
+        for row in await self._order_cursor.fetchall():
+            self._orders[row[0]] = OrderProgress(*row)
         rows = [row for cursor in self._cursors for row in await cursor.fetchall()]
         await self._positions.load()
         recorded = [_effect(row) for row in rows]
@@ -156,19 +158,23 @@ class FillBatch:
             self._apply(row)
         return recorded
 
+    def progress(self) -> list[OrderProgress]:
+        """The orders these fills moved, as they will stand. Call after `effects`."""
+        return [self._orders[order_id] for order_id in sorted(self._moved)]
+
     async def queue_writes(self, conn: Connection) -> None:
         """Queue the orders' progress and the positions. Call after `effects`, in the same transaction."""
-        moved = [(order_id, *self._orders[order_id]) for order_id in sorted(self._moved)]
+        moved = self.progress()
         if moved:
             await conn.execute(
                 _PROGRESS,
                 (
                     self._now,
                     self._now,
-                    [order[0] for order in moved],
-                    [order[2] for order in moved],
-                    [order[3] for order in moved],
-                    [OrderStatus(order[3]) in TERMINAL for order in moved],
+                    [order.id for order in moved],
+                    [order.filled for order in moved],
+                    [order.status for order in moved],
+                    [OrderStatus(order.status) in TERMINAL for order in moved],
                 ),
                 prepare=True,
             )
@@ -182,10 +188,11 @@ class FillBatch:
             (account_id, market_key, outcome), action, price, change.shares, change.fee, change.fee_kind
         )
         if order_id in self._orders and change.shares:
-            size, filled, status = self._orders[order_id]
-            filled += change.shares
+            order = self._orders[order_id]
+            filled = order.filled + change.shares
+            status = status_after_fill(OrderStatus(order.status), order.size, filled)
             self._moved.add(order_id)
-            self._orders[order_id] = (size, filled, status_after_fill(OrderStatus(status), size, filled).value)
+            self._orders[order_id] = msgspec.structs.replace(order, filled=filled, status=status.value)
 
 
 class _Change:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from accounts.ledger.rows import COLUMNS, Answer, NewOrder, OrderRow, VenueWord
 from trading.enums import OrderStatus
@@ -117,10 +117,12 @@ def order_parameters(order: NewOrder, now: datetime) -> dict[str, Any]:
     return parameters
 
 
-async def record_orders(conn: Connection, orders: Sequence[NewOrder], now: datetime) -> None:
-    """Insert the rows; one whose id exists already stays as it is. In a pipeline nothing is awaited from the server."""
-    for order in orders:
-        await conn.execute(INSERT_ORDER, order_parameters(order, now), prepare=True)
+async def record_orders(conn: Connection, orders: Sequence[NewOrder], now: datetime) -> list[AsyncCursor[Any]]:
+    """Insert the rows; one whose id exists already stays as it is, and its cursor's `rowcount` is 0: do not send it.
+
+    In a pipeline nothing is awaited from the server, so ask for the row counts after the commit.
+    """
+    return [await conn.execute(INSERT_ORDER, order_parameters(order, now), prepare=True) for order in orders]
 
 
 async def record_journal(

@@ -105,6 +105,21 @@ COLUMNS = """
 """Needs `accounts_order o`, `accounts_account a` and `markets_market m` joined."""
 
 
+class OrderProgress(msgspec.Struct, frozen=True):
+    """An order that fills move, as it stands after them."""
+
+    id: UUID
+    exposure_id: UUID | None
+    account_id: UUID
+    market_key: str
+    outcome: str
+    action: str
+    price: Decimal
+    size: Decimal
+    filled: Decimal
+    status: str
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a sent order, as far as its sender learned."""
 
