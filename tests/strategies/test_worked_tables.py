@@ -1,0 +1,113 @@
+"""docs/hedging.md, run: every row of its tables is what the code does."""
+
+from decimal import Decimal
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import pytest
+
+from strategies.config import DeltaNeutralConfig, config_json, parse_config
+from strategies.exposure import ExposureState, yes_price_of
+from strategies.handlers.crossing import clear_price
+from strategies.handlers.delta_neutral import DeltaNeutral
+from strategies.handlers.plan import RestingOrder, Wake
+from trading.enums import Action, Outcome
+from trading.fees import fee_per_share
+from trading.positions import delta
+from trading.values import text
+
+D = Decimal
+PAGE = (Path(__file__).parents[2] / "docs" / "hedging.md").read_text()
+
+
+def tables(header):
+    """Every table on the page with that header, as lists of cells."""
+    found, rows = [], None
+    for line in PAGE.splitlines():
+        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")] if line.startswith("|") else None
+        if cells is None:
+            rows = None
+        elif rows is None:
+            rows = []
+            if cells[: len(header)] == header:
+                found.append(rows)
+        elif not line.startswith("| ---"):
+            rows.append([cell.strip(" |") for cell in cells] + [""] * (len(header) - len(cells)))
+    return found
+
+
+def order(words):
+    action, outcome, size, _, price = words.split()
+    return Action(action), Outcome(outcome), D(size), D(price)
+
+
+def settings(cell, policy):
+    field, value = cell.split()
+    known = {"true": True, "false": False}
+    return parse_config("delta_neutral", {"price_policy": policy, field: known.get(value, value)})
+
+
+FILLS = ["primary fills", "hedge account holds", "policy", "settings", "hedge", "pair cost"]
+free, taking = tables(FILLS)
+rows = [(0, *row) for row in free] + [(200, *row) for row in taking]
+
+
+@pytest.mark.parametrize(("fee", "fills", "holds", "policy", "setting", "hedge", "cost"), rows)
+def test_worked_row_is_what_happens(fee, fills, holds, policy, setting, hedge, cost, hedge_state, market):
+    exposure = ExposureState()
+    for words in fills.split(", "):
+        action, outcome, size, price = order(words)
+        exposure = exposure.apply_primary(delta(outcome, action, size), yes_price_of(outcome, price))
+    held = {} if holds == "nothing" else {Outcome(holds.split()[0]): D(holds.split()[1])}
+    config = settings(setting, policy)
+    state = hedge_state(
+        exposure=exposure, config=config, hedge_positions=held, market=msgspec.structs.replace(market, fee_rate_bps=fee)
+    )
+    plan = DeltaNeutral().handle(Wake(cause="fill:1"), state)
+    legs = [(leg.order.action, leg.order.side, leg.order.shares, leg.order.price) for leg in plan.commands]
+    if hedge in ("dust", "no price"):
+        assert (legs, plan.reason.value) == ([], hedge.replace(" ", "_"))
+        return
+    assert legs == [order(words) for words in hedge.split(", ")]
+    for action, outcome, _, price in legs:
+        own_fee = fee_per_share(price, fee)
+        paid = price + own_fee if action is Action.BUY else 1 - (price - own_fee)
+        wanted = outcome if action is Action.BUY else outcome.opposite
+        open_price = exposure.unhedged_vwap(config.ratio)
+        other = 1 - open_price if wanted is Outcome.YES else open_price
+        assert text(paid + other) == text(D(cost))
+        if policy != "mirror":
+            assert paid + other <= 1 + config.max_loss
+
+
+@pytest.mark.parametrize("row", tables(["primary", "hedged", "in flight", "ratio", "need"])[0])
+def test_need_is_what_the_table_says(row):
+    primary, hedged, in_flight, ratio, need = (D(cell) for cell in row)
+    assert ExposureState(primary=primary, hedged=hedged, in_flight=in_flight).need(ratio) == need
+
+
+@pytest.mark.parametrize(("wanted", "ours", "sent"), tables(["hedge wanted", "our order resting", "hedge sent"])[0])
+def test_self_cross_row_is_what_happens(wanted, ours, sent):
+    action, outcome, _, price = order(wanted)
+    own_action, own_outcome, own_size, own_price = order(ours)
+    resting = RestingOrder(
+        client_order_id=UUID(int=1),
+        account_id="other",
+        outcome=own_outcome,
+        action=own_action,
+        price=own_price,
+        remaining=own_size,
+    )
+    clear = clear_price(outcome, action, price, D("0.01"), [resting])
+    assert clear == (None if sent == "denied" else order(sent)[3])
+
+
+def test_documented_defaults_are_the_defaults():
+    documented = {row[0].strip("`"): row[1].strip("`") for row in tables(["field", "default", "meaning"])[0]}
+    actual = {name: msgspec.json.encode(value).decode() for name, value in config_json(DeltaNeutralConfig()).items()}
+    assert documented == actual
+
+
+def test_every_table_on_the_page_was_read():
+    assert len([line for line in PAGE.splitlines() if line.startswith("| ---")]) == 6
