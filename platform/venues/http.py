@@ -1,0 +1,155 @@
+"""HTTP and WebSocket for one account: one pooled session, through its proxy or not at all.
+
+Venue clients speak only through this. What it keeps true: with a proxy set, every connection (REST, login, RPC,
+WebSocket) is dialled by the proxy connector, which has no direct path; and a failed request says whether a byte
+of it may have left (`UnknownOutcome`) or certainly did not (`RetryLater`).
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from types import SimpleNamespace
+
+import aiohttp
+import msgspec
+from aiohttp_socks import ProxyConnector, ProxyError
+from python_socks import parse_proxy_url
+from yarl import URL
+
+from trading.errors import InvalidValue, RetryLater, UnknownOutcome
+from venues.permit import ask_permit
+
+_KEEP_ALIVE_S = 50.0
+"""Below the idle limits of servers in the way, so that an order rarely meets a connection just being closed."""
+
+_FAILURES = (aiohttp.ClientError, ProxyError, OSError, TimeoutError)
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """A complete HTTP answer. Times are Unix nanoseconds: bytes handed to the socket, last byte of the answer read."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    sent_at_ns: int
+    answered_at_ns: int
+
+
+class HttpSession:
+    """One account's connections, opened on first use inside the event loop; `close` it."""
+
+    def __init__(
+        self, proxy_url: str | None = None, *, connect_timeout_s: float = 2.0, total_timeout_s: float = 3.0
+    ) -> None:
+        """Raises InvalidValue for a proxy URL that is not http://, socks4:// or socks5:// with a host and a port."""
+        self._proxy_url = proxy_url
+        self._timeout = aiohttp.ClientTimeout(
+            total=total_timeout_s, connect=connect_timeout_s, sock_connect=connect_timeout_s
+        )
+        self._session: aiohttp.ClientSession | None = None
+        if proxy_url is not None:
+            _check_proxy_url(proxy_url)
+
+    async def request(
+        self, method: str, url: str | URL, *, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Answer:
+        """The whole answer, whatever its status; redirects are answers.
+
+        Raises RetryLater when no byte of the request left (no connection, refused, proxy down, connect timeout), and
+        UnknownOutcome when one may have (timeout, reset, truncated answer). Never sends a second time.
+        """
+        leaving = SimpleNamespace(at_ns=0, refusal=None)
+        try:
+            async with self._open().request(
+                method, url, headers=headers, data=body, allow_redirects=False, trace_request_ctx=leaving
+            ) as response:
+                content = await response.read()
+        except _FAILURES as error:
+            raise self._failure(error, leaving.at_ns) from None
+        return Answer(
+            status=response.status,
+            headers=response.headers,
+            body=content,
+            sent_at_ns=leaving.at_ns,
+            answered_at_ns=time.time_ns(),
+        )
+
+    async def connect_websocket(
+        self, url: str, *, headers: Mapping[str, str], timeout_s: float = 10.0
+    ) -> aiohttp.ClientWebSocketResponse:
+        """An open WebSocket on this account's way out. Raises RetryLater when it cannot be opened."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._open().ws_connect(
+                    url, headers=headers, timeout=aiohttp.ClientWSTimeout(ws_close=2.0), max_msg_size=16 * 2**20
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            raise RetryLater(f"websocket_{error.status}", "the venue refused the WebSocket") from None
+        except _FAILURES as error:
+            raise RetryLater(self._slug("websocket_unavailable"), type(error).__name__) from None
+
+    async def close(self) -> None:
+        """Close every connection of the account."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            trace = aiohttp.TraceConfig()
+            trace.on_request_headers_sent.append(_mark_leaving)
+            trace.on_request_chunk_sent.append(_mark_leaving)
+            self._session = aiohttp.ClientSession(
+                connector=_connector(self._proxy_url),
+                timeout=self._timeout,
+                trace_configs=[trace],
+                trust_env=False,  # a proxy named in the environment is nobody's decision about this account
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    def _failure(self, error: Exception, left_at_ns: int) -> RetryLater | UnknownOutcome:
+        # Only the error's class is told on: its text may hold a URL with credentials.
+        name = type(error).__name__
+        if left_at_ns:
+            slug = "timeout" if isinstance(error, TimeoutError) else "connection_lost"
+            return UnknownOutcome(slug, f"{name} after the request had begun to leave")
+        return RetryLater(self._slug("not_connected"), f"{name} before anything left")
+
+    def _slug(self, otherwise: str) -> str:
+        return otherwise if self._proxy_url is None else "proxy_unavailable"
+
+
+def _connector(proxy_url: str | None) -> aiohttp.TCPConnector:
+    # limit=0: what is in flight is bounded by who asks, and an order never queues for a connection.
+    if proxy_url is None:
+        return aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S, ttl_dns_cache=300)
+    # rdns: the venue's name is resolved by the proxy, so not even a DNS query tells on the account.
+    return ProxyConnector.from_url(_plain(proxy_url), rdns=True, limit=0, keepalive_timeout=_KEEP_ALIVE_S)
+
+
+def _plain(proxy_url: str) -> str:
+    return proxy_url.replace("socks5h://", "socks5://", 1)
+
+
+def _check_proxy_url(proxy_url: str) -> None:
+    try:
+        parse_proxy_url(_plain(proxy_url))
+    except ValueError:
+        # The URL itself stays out of the error: it may hold a password.
+        raise InvalidValue("the proxy URL must be http://, socks4:// or socks5:// with a host and a port") from None
+
+
+async def _mark_leaving(session: aiohttp.ClientSession, context: SimpleNamespace, params: object) -> None:
+    """Called just before headers, then body, are handed to the socket: from here on a byte may have left.
+
+    aiohttp holds the headers back until the body's first chunk and writes both in this very step, so a permit refused
+    here means that nothing left.
+    """
+    leaving = context.trace_request_ctx
+    try:
+        ask_permit()
+    except RetryLater as refusal:
+        leaving.at_ns, leaving.refusal = 0, refusal
+        raise
+    leaving.at_ns = time.time_ns()
