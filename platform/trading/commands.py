@@ -7,6 +7,7 @@ import msgspec
 
 from trading.enums import Action, OrderOrigin, OrderType, Outcome, Platform
 from trading.errors import InvalidValue
+from trading.values import ONE, check_number
 
 
 class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="place_order"):
@@ -31,6 +32,10 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", ta
     rung: int = 0
     reason: str = ""
     expires_at_s: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number("price", self.price, most=ONE)
+        check_number("shares", self.shares)
 
 
 class CancelOrder(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="cancel_order"):

@@ -8,7 +8,7 @@ An event says one fact; its `id` is a pure function of the fact, so readers coun
 
 from datetime import datetime
 from decimal import Decimal
-from typing import ClassVar, get_args
+from typing import Annotated, ClassVar, get_args
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,7 @@ import msgspec
 from trading.enums import Action, FeeKind, Liquidity, OrderStatus, Outcome, Platform, Severity
 from trading.errors import InvalidValue
 from trading.ids import deterministic_uuid
+from trading.values import ONE, check_number
 
 FILL_EVENTS = "fill_events"
 TRADE_EVENTS = "trade_events"
@@ -48,6 +49,12 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     venue_time_ms: int = 0
     received_at_ns: int = 0
     """Unix nanoseconds at which the listener had the frame: the start of every latency figure."""
+
+    def __post_init__(self) -> None:
+        check_number("price", self.price, most=ONE)
+        check_number("shares", self.shares)
+        if self.fee is not None:
+            check_number("fee", self.fee)
 
 
 class Fill(Execution, frozen=True, kw_only=True):
@@ -90,6 +97,11 @@ class TradeExecuted(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     latency_us: int | None = None
     """From the fill's arrival to the order's bytes leaving, for a hedge; else None."""
+
+    def __post_init__(self) -> None:
+        check_number("price", self.price, most=ONE)
+        check_number("shares", self.shares)
+        check_number("filled", self.filled)
 
 
 class OrderUpdate(msgspec.Struct, frozen=True, kw_only=True):
@@ -230,7 +242,7 @@ class _Written(msgspec.Struct, kw_only=True):
 
 class _Read(msgspec.Struct, kw_only=True):
     type: str
-    timestamp: datetime
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
     data: msgspec.Raw
     id: UUID | None = None
     version: int = 1

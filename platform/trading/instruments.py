@@ -5,6 +5,7 @@ from decimal import Decimal
 import msgspec
 
 from trading.enums import MarketStatus, Outcome, Platform
+from trading.values import complement
 
 
 class MarketSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +63,6 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
         return Book(
             market_id=self.market_id,
             updated_at_ms=self.updated_at_ms,
-            bids=tuple(Level(1 - level.price, level.size) for level in self.asks),
-            asks=tuple(Level(1 - level.price, level.size) for level in self.bids),
+            bids=tuple(Level(complement(level.price), level.size) for level in self.asks),
+            asks=tuple(Level(complement(level.price), level.size) for level in self.bids),
         )

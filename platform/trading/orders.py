@@ -13,6 +13,7 @@ from decimal import Decimal
 
 from trading.enums import OrderStatus
 from trading.errors import IllegalTransition
+from trading.values import ZERO, exact
 
 S = OrderStatus
 
@@ -57,4 +58,7 @@ def status_after_fill(before: OrderStatus, size: Decimal, filled: Decimal) -> Or
 
 def remaining(status: OrderStatus, size: Decimal, filled: Decimal) -> Decimal:
     """Shares this order may still move: zero once it is terminal."""
-    return max(size - filled, Decimal(0)) if status in IN_FLIGHT else Decimal(0)
+    if status not in IN_FLIGHT:
+        return ZERO
+    with exact():
+        return max(size - filled, ZERO)

@@ -2,15 +2,23 @@
 
 A position is one account's shares of one outcome of one market. Shares are never negative at a venue (no naked
 short); a negative size here means fills are still missing and is shown as such, never hidden.
+
+Everything is exact (`trading.values.exact`) but one thing: what part of the cost a partial sale takes with it is
+rounded to 36 places, and what it takes, the rest keeps not. So realized − cost = cash holds to the last digit, and
+realized + unrealized = cash + size × mark at any mark. A fill's price and size have at most 18 places each.
 """
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Self
 
 import msgspec
 
 from trading.enums import Action, FeeKind, Outcome
-from trading.values import ZERO, divide
+from trading.values import ZERO, divide, exact
+
+_WIDE = Context(prec=78, rounding=ROUND_HALF_EVEN)
+_MONEY = Decimal(1).scaleb(-36)
+"""The grid that prices times sizes lie on."""
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,20 +41,31 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     def unrealized(self, mark: Decimal) -> Decimal:
         """Profit if the present size were worth `mark` a share."""
-        return self.size * mark - self.cost
+        with exact():
+            return self.size * mark - self.cost
+
+    def equity(self, mark: Decimal) -> Decimal:
+        """What the position is worth in all: cash + size × mark, which is realized + unrealized."""
+        with exact():
+            return self.cash + self.size * mark
 
     def apply_fill(self, action: Action, price: Decimal, shares: Decimal) -> Self:
         """The position after a fill, before its fee."""
-        signed = shares if action is Action.BUY else -shares
-        return self._move(signed, signed * price)
+        return self._move(shares if action is Action.BUY else shares.copy_negate(), price)
 
     def apply_fee(self, amount: Decimal, kind: FeeKind, price: Decimal) -> Self:
         """The position after a fee of `amount` in collateral or in shares (of a fill at `price`)."""
-        if kind is FeeKind.COLLATERAL:
+        with exact():
+            if kind is FeeKind.SHARES:
+                fees, size = self.fees + amount * price, self.size - amount
+                if size:
+                    return msgspec.structs.replace(self, size=size, fees=fees)
+                # The fee took the last shares: what they cost is gone.
+                realized = self.realized - self.cost
+                return msgspec.structs.replace(self, size=ZERO, cost=ZERO, realized=realized, fees=fees)
             return msgspec.structs.replace(
                 self, cash=self.cash - amount, realized=self.realized - amount, fees=self.fees + amount
             )
-        return msgspec.structs.replace(self, size=self.size - amount, fees=self.fees + amount * price)
 
     def reverse_fill(self, action: Action, price: Decimal, shares: Decimal) -> Self:
         """The position once a fill turned out not to have happened."""
@@ -54,31 +73,38 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     def apply_settlement(self, payout: Decimal) -> Self:
         """The position once the market resolved: every share pays `payout` (1, 0 or 0.5) and is gone."""
-        proceeds = self.size * payout
-        return msgspec.structs.replace(
-            self,
-            size=ZERO,
-            cost=ZERO,
-            cash=self.cash + proceeds,
-            realized=self.realized + proceeds - self.cost,
-        )
+        with exact():
+            proceeds = self.size * payout
+            return msgspec.structs.replace(
+                self,
+                size=ZERO,
+                cost=ZERO,
+                cash=self.cash + proceeds,
+                realized=self.realized + proceeds - self.cost,
+            )
 
-    def _move(self, signed: Decimal, paid: Decimal) -> Self:
-        size = self.size + signed
-        if not self.size or (self.size > 0) == (signed > 0):
-            cost, realized = self.cost + paid, self.realized
-        else:
-            closing = min(abs(signed), abs(self.size))
-            share_of_cost = self.cost * divide(closing, abs(self.size))
-            share_of_paid = paid * divide(closing, abs(signed))
-            realized = self.realized - share_of_paid - share_of_cost
-            cost = (self.cost - share_of_cost) + (paid - share_of_paid)
-        if not size:
-            realized, cost = realized - cost, ZERO
-        return msgspec.structs.replace(self, size=size, cost=cost, realized=realized, cash=self.cash - paid)
+    def _move(self, signed: Decimal, price: Decimal) -> Self:
+        """The position after `signed` shares more (or fewer) at `price`."""
+        with exact():
+            size, paid = self.size + signed, signed * price
+            if not self.size or (self.size > 0) == (signed > 0):
+                cost, realized = self.cost + paid, self.realized
+            else:
+                # The closing part ends some of what is held; anything beyond it opens the other side.
+                closing = min(signed.copy_abs(), self.size.copy_abs()).copy_sign(signed)
+                cost_closed = self._cost_of(closing.copy_negate())
+                realized = self.realized - closing * price - cost_closed
+                cost = self.cost - cost_closed + (signed - closing) * price
+            return msgspec.structs.replace(self, size=size, cost=cost, realized=realized, cash=self.cash - paid)
+
+    def _cost_of(self, shares: Decimal) -> Decimal:
+        """What `shares` of the present size cost on average; all of them, all of it."""
+        if shares == self.size:
+            return self.cost
+        return _WIDE.quantize(_WIDE.divide(_WIDE.multiply(self.cost, shares), self.size), _MONEY)
 
 
 def delta(outcome: Outcome, action: Action, shares: Decimal) -> Decimal:
     """A fill's delta: +shares for buy-yes and sell-no, −shares for buy-no and sell-yes (design/hedging.md)."""
     positive = (outcome is Outcome.YES) == (action is Action.BUY)
-    return shares if positive else -shares
+    return shares if positive else shares.copy_negate()

@@ -1,9 +1,22 @@
 """Prices, sizes and base units. Decimal in, Decimal or int out; a float never gets in.
 
 Base units are the integers that go on the wire: 10^18 to one share and to one unit of collateral on Predict.fun.
+
+Python's default context keeps 28 digits, and two 18-place numbers multiplied need 36 places: it rounds silently, even
+in a plain `-x`. All arithmetic of the trade therefore runs inside `exact()`, where rounding raises instead.
 """
 
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal, localcontext
+from contextlib import AbstractContextManager
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    Inexact,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
 
 from trading.enums import Action
 from trading.errors import InvalidValue
@@ -13,7 +26,16 @@ ONE = Decimal(1)
 WEI = 10**18
 WEI_PLACES = 18
 
-_EXACT = Context(prec=60)
+_EXACT = Context(prec=78, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
+# 78 digits hold any uint256, and a product of two 18-place numbers with 42 digits before the point.
+
+
+def exact() -> AbstractContextManager[Context]:
+    """A context in which sums, differences and products are exact: `with exact(): …`. Rounding raises decimal.Inexact.
+
+    Inside it divide with `divide`, or with `//` and `%`.
+    """
+    return localcontext(_EXACT)
 
 
 def decimal_from(value: Decimal | int | str) -> Decimal:
@@ -29,9 +51,19 @@ def decimal_from(value: Decimal | int | str) -> Decimal:
     return number
 
 
+def check_number(name: str, value: Decimal, least: Decimal = ZERO, most: Decimal | None = None) -> Decimal:
+    """`value` itself when it is finite and within [`least`, `most`], else InvalidValue that names it."""
+    if not value.is_finite() or value < least or (most is not None and value > most):
+        raise InvalidValue(f"{name} cannot be {value}")
+    return value
+
+
 def to_base_units(value: Decimal, places: int = WEI_PLACES) -> int:
     """`value` in integer base units; raises InvalidValue when it does not fit exactly. 0.57 → 570000000000000000."""
-    scaled = _EXACT.scaleb(value, places)
+    try:
+        scaled = _EXACT.scaleb(value, places)
+    except ArithmeticError as error:
+        raise InvalidValue(f"{value} has more digits than any venue takes") from error
     if scaled != scaled.to_integral_value():
         raise InvalidValue(f"{value} has more than {places} decimal places")
     return int(scaled)
@@ -56,17 +88,20 @@ def text(value: Decimal) -> str:
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
     """`value` toward zero to a multiple of `step`."""
-    return _to_step(value, step, ROUND_DOWN)
+    steps, _ = _steps(value, step)
+    return _EXACT.multiply(steps, step)
 
 
 def floor_to(value: Decimal, step: Decimal) -> Decimal:
     """The greatest multiple of `step` not above `value`."""
-    return _to_step(value, step, ROUND_FLOOR)
+    steps, rest = _steps(value, step)
+    return _EXACT.multiply(_EXACT.subtract(steps, ONE) if rest < ZERO else steps, step)
 
 
 def ceil_to(value: Decimal, step: Decimal) -> Decimal:
     """The least multiple of `step` not below `value`."""
-    return _to_step(value, step, ROUND_CEILING)
+    steps, rest = _steps(value, step)
+    return _EXACT.multiply(_EXACT.add(steps, ONE) if rest > ZERO else steps, step)
 
 
 def price_in_our_favour(price: Decimal, tick: Decimal, action: Action) -> Decimal:
@@ -76,14 +111,14 @@ def price_in_our_favour(price: Decimal, tick: Decimal, action: Action) -> Decima
 
 def complement(price: Decimal) -> Decimal:
     """The price of the other outcome at which the two together cost exactly 1."""
-    return ONE - price
+    return _EXACT.subtract(ONE, price)
 
 
 def check_price(price: Decimal, tick: Decimal) -> Decimal:
     """`price` itself when it lies strictly between 0 and 1 and on the tick grid, else InvalidValue."""
     if not ZERO < price < ONE:
         raise InvalidValue(f"price {price} must lie between 0 and 1")
-    if price % tick:
+    if _EXACT.remainder(price, tick):
         raise InvalidValue(f"price {price} is not a multiple of the tick {tick}")
     return price
 
@@ -94,8 +129,8 @@ def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
         return numerator / denominator
 
 
-def _to_step(value: Decimal, step: Decimal, rounding: str) -> Decimal:
+def _steps(value: Decimal, step: Decimal) -> tuple[Decimal, Decimal]:
+    """How many whole steps are in `value`, toward zero, and what is left over: exact, unlike a division."""
     if step <= ZERO:
         raise InvalidValue(f"step {step} must be positive")
-    with localcontext(_EXACT):
-        return (value / step).quantize(ONE, rounding=rounding) * step
+    return _EXACT.divmod(value, step)
