@@ -1,0 +1,233 @@
+"""Dispatch: a batch of events becomes durable facts and signed hedges in one transaction of two round trips.
+
+    1  lock the orders concerned, insert what is new of the fills, lock their positions and exposures, read the market
+    2  apply, decide, sign (all in memory)
+    3  write orders' progress, positions, exposures, decisions and the signed orders; commit
+    4  send
+
+What is committed is what may leave: the signed bytes are in the order's row before the first of them is on the wire.
+A crash before 3 changes nothing and the messages come again; a crash after 3 is healed by the executor's recovery.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+import structlog
+from psycopg import AsyncConnection
+
+from accounts.ledger.fills import FillBatch
+from accounts.ledger.orders import record_orders, record_updates
+from accounts.ledger.rows import NewOrder, OrderRow, RecordedFill, VenueWord
+from strategies.evaluation import Evaluation, Surroundings, adjusted, evaluate
+from strategies.exposures import (
+    ExposureRow,
+    OpenOrder,
+    load_day_notional,
+    queue_decisions,
+    queue_exposures,
+    queue_hedge_positions,
+    queue_open_orders,
+    queue_updates,
+)
+from strategies.handlers.plan import RestingOrder
+from strategies.inbox import Inbox
+from trading.enums import OrderStatus, Outcome
+from trading.errors import TradingError
+from trading.instruments import Book, MarketSpec
+
+Connection = AsyncConnection[Any]
+log = structlog.get_logger()
+
+
+class Signer(Protocol):
+    """The executor, as far as the dispatch needs it."""
+
+    def prepare(self, order: NewOrder, market: MarketSpec) -> NewOrder:
+        """The order signed and SUBMITTED; raises a TradingError when its account cannot sign now."""
+        ...
+
+    def send(self, orders: Sequence[NewOrder]) -> None:
+        """Put committed orders on the wire at once."""
+        ...
+
+
+class Dispatched(msgspec.Struct, frozen=True, kw_only=True):
+    """What one batch did, for whatever happens after the orders have left."""
+
+    fills: tuple[RecordedFill, ...]
+    evaluations: tuple[Evaluation, ...]
+    sent: tuple[NewOrder, ...]
+    denied: tuple[NewOrder, ...]
+    cancels: tuple[RestingOrder, ...]
+
+
+_NOTHING = Dispatched(fills=(), evaluations=(), sent=(), denied=(), cancels=())
+
+
+class Dispatcher:
+    """Runs batches on one connection of its own. One batch at a time; several dispatchers may run at once."""
+
+    def __init__(
+        self,
+        conn: Connection,
+        signer: Signer,
+        specs: Mapping[str, MarketSpec],
+        books: Mapping[str, Book],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._conn = conn
+        self._signer = signer
+        self._specs = specs
+        self._books = books
+        self._clock = clock
+
+    async def dispatch(self, inbox: Inbox, wakes: Mapping[UUID, str] | None = None) -> Dispatched:
+        """Record the inbox's fills, look at every exposure they or a wake touch, commit, send."""
+        looked_at = {**inbox.wakes, **(wakes or {})}
+        if not (inbox.received or looked_at or inbox.rejections):
+            return _NOTHING
+        now = self._clock()
+        batch = FillBatch(inbox.received, now)
+        conn = self._conn
+        async with conn.pipeline(), conn.transaction():
+            await batch.queue(conn)
+            touched = sorted({(r.account_id, r.market_key) for r in inbox.received})
+            ids = [*looked_at, *inbox.rejections]
+            exposure_cursor = await queue_exposures(conn, touched, ids, [r.order_hash for r in inbox.received], now)
+            markets = sorted({market_key for _, market_key in touched})
+            if ids:
+                markets = sorted({*markets, *await self._markets_of(ids)})
+            order_cursor = await queue_open_orders(conn, markets)
+            position_cursor = await queue_hedge_positions(conn, markets)
+            fills = await batch.effects()
+            rows = [ExposureRow(*row) for row in await exposure_cursor.fetchall()]
+            open_orders = [OpenOrder(*row) for row in await order_cursor.fetchall()]
+            around = Surroundings(
+                open_orders=adjusted(open_orders, batch.progress()),
+                hedge_positions=_held(await position_cursor.fetchall()),
+                day_notional=await self._day_notional(rows, now),
+                specs=self._specs,
+                books=self._books,
+                now=now,
+            )
+            evaluations, sent = self._decide(rows, fills, looked_at, inbox.rejections, around)
+            denied = [order for evaluation in evaluations for order in evaluation.denied]
+            await batch.queue_writes(conn)
+            await queue_updates(conn, [e.update for e in evaluations], now)
+            await queue_decisions(conn, [e.decision for e in evaluations if e.decision is not None], now)
+            recorded = await record_orders(conn, [*sent, *denied], now)
+        # An id that was taken already is another decision's order: it was, or will be, sent by whoever made it.
+        new = {order.id for order, cursor in zip([*sent, *denied], recorded, strict=True) if cursor.rowcount == 1}
+        leaving = [order for order in sent if order.id in new]
+        self._signer.send(leaving)
+        if len(leaving) != len(sent):
+            log.warning("order_ids_taken", orders=[str(order.id) for order in sent if order.id not in new])
+        return Dispatched(
+            fills=tuple(fills),
+            evaluations=tuple(evaluations),
+            sent=tuple(leaving),
+            denied=tuple(order for order in denied if order.id in new),
+            cancels=tuple(cancel for e in evaluations for cancel in e.cancels),
+        )
+
+    async def record_words(self, words: Sequence[VenueWord]) -> list[OrderRow]:
+        """Record the venue's word on orders; returns the rows that changed."""
+        if not words:
+            return []
+        async with self._conn.transaction():
+            return await record_updates(self._conn, words, self._clock())
+
+    def _decide(
+        self,
+        rows: Sequence[ExposureRow],
+        fills: Sequence[RecordedFill],
+        wakes: Mapping[UUID, str],
+        rejections: Mapping[UUID, str],
+        around: Surroundings,
+    ) -> tuple[list[Evaluation], list[NewOrder]]:
+        """Evaluate every exposure concerned, one after the other, and sign what they order."""
+        ordered = sorted(fills, key=lambda fill: (fill.received_at, fill.trade_id))
+        evaluations: list[Evaluation] = []
+        signed: list[NewOrder] = []
+        for row in rows:
+            moving = [fill for fill in ordered if _concerns(fill, row)]
+            if not moving and row.id not in wakes and row.id not in rejections:
+                continue
+            if moving:
+                cause = f"fill:{moving[-1].trade_id}:{moving[-1].settlement}"
+                cause_at = min(fill.received_at for fill in moving)
+            else:
+                cause, cause_at = f"{wakes.get(row.id, 'rejected')}:{row.id}:{row.revision}", None
+            hold = f"rejected:{rejections[row.id]}" if row.id in rejections and not moving else ""
+            evaluation = evaluate(row, moving, cause, around, hold=hold, cause_at=cause_at)
+            try:
+                orders = self._sign(evaluation)
+            except TradingError as error:
+                orders = []
+                evaluation = evaluate(row, moving, cause, around, hold=f"not_signed: {error}", cause_at=cause_at)
+            if evaluation.changed or moving:
+                evaluations.append(evaluation)
+                signed += orders
+                around = _with_planned(around, evaluation)
+        return evaluations, signed
+
+    def _sign(self, evaluation: Evaluation) -> list[NewOrder]:
+        return [self._signer.prepare(order, self._specs[order.market_key]) for order in evaluation.orders]
+
+    async def _markets_of(self, ids: Sequence[UUID]) -> list[str]:
+        cursor = await self._conn.execute(
+            "SELECT DISTINCT market_id FROM strategies_exposure WHERE id = ANY(%s)", (list(ids),), prepare=True
+        )
+        return [row[0] for row in await cursor.fetchall()]
+
+    async def _day_notional(
+        self, rows: Sequence[ExposureRow], now: datetime
+    ) -> Mapping[tuple[UUID, UUID | None], Decimal]:
+        limited = {
+            row.hedge_id for row in rows if row.hedge_max_notional is not None or "max_notional_per_day" in row.config
+        }
+        if not limited:
+            return {}
+        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+        return await load_day_notional(self._conn, sorted(limited), midnight)
+
+
+def _concerns(fill: RecordedFill, row: ExposureRow) -> bool:
+    if fill.market_key != row.market_key or not (fill.shares or fill.share_fee):
+        return False
+    if fill.exposure_id is None:
+        return fill.account_id == row.primary_id
+    return fill.exposure_id == row.id
+
+
+def _held(rows: Sequence[tuple[UUID, str, str, Decimal]]) -> dict[tuple[UUID, str], dict[Outcome, Decimal]]:
+    held: dict[tuple[UUID, str], dict[Outcome, Decimal]] = {}
+    for account_id, market_key, outcome, size in rows:
+        held.setdefault((account_id, market_key), {})[Outcome(outcome)] = size
+    return held
+
+
+def _with_planned(around: Surroundings, evaluation: Evaluation) -> Surroundings:
+    """The surroundings once this exposure's new orders are among the open ones: the next one must not cross them."""
+    if not evaluation.orders:
+        return around
+    planned = [
+        OpenOrder(
+            order.id,
+            order.exposure_id,
+            order.account_id,
+            order.market_key,
+            order.outcome.value,
+            order.action.value,
+            order.price,
+            order.size,
+            OrderStatus.SUBMITTED.value,
+            False,
+        )
+        for order in evaluation.orders
+    ]
+    return msgspec.structs.replace(around, open_orders=[*around.open_orders, *planned])

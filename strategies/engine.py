@@ -1,0 +1,183 @@
+"""The engine: reads the streams, dispatches, keeps watch. Runs inside a Celery worker (`strategies.worker`) for ever.
+
+    read loop    fill_events, trade_events, account_events, order_commands → dispatch → acknowledge
+    sweep loop   exposures that still owe something are looked at again, whatever message was lost
+    recovery     orders whose fate is open are settled by the executor, by evidence
+
+A message is acknowledged only once what it asks for is committed; one that cannot be handled is dead-lettered alone.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from accounts.executor import Executor
+
+from strategies.announcements import exposure_changed
+from strategies.dispatch import Dispatched, Dispatcher
+from strategies.exposures import load_open_exposures
+from strategies.inbox import Inbox
+from streams.message import Message
+from streams.publisher import Publisher
+from streams.reader import GroupReader
+from trading.enums import OrderStatus
+from trading.events import STRATEGY_EVENTS
+from trading.orders import TERMINAL
+
+log = structlog.get_logger()
+
+SWEEP_EVERY_S = 1.0
+SWEEP_MOST = 200
+RECOVER_EVERY_S = 1.0
+LONGEST_HOLD_S = 60.0
+
+
+class Engine:
+    """One engine process. Everything it is made of is given to it; `run` returns when `stop` was called."""
+
+    def __init__(
+        self,
+        *,
+        reader: GroupReader,
+        dispatcher: Dispatcher,
+        sweeper: Dispatcher,
+        sweep_conn: psycopg.AsyncConnection[Any],
+        executor: Executor,
+        publisher: Publisher,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._reader = reader
+        self._dispatcher = dispatcher
+        self._sweeper = sweeper
+        self._sweep_conn = sweep_conn
+        self._executor = executor
+        self._publisher = publisher
+        self._clock = clock
+        self._stopping = asyncio.Event()
+        self._held: dict[UUID, tuple[int, datetime]] = {}
+        self._commands: set[asyncio.Task[None]] = set()
+
+    def stop(self) -> None:
+        """Ask `run` to finish what is in hand and return."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Recover first, then trade, until stopped."""
+        await self._executor.recover()
+        async with asyncio.TaskGroup() as group:
+            loops = [
+                group.create_task(self._every(SWEEP_EVERY_S, self._sweep, "sweep")),
+                group.create_task(self._every(RECOVER_EVERY_S, self._executor.recover, "recover")),
+            ]
+            await self._read_until_stopped()
+            for loop in loops:
+                loop.cancel()
+        if self._commands:
+            await asyncio.wait(self._commands, timeout=5)
+
+    async def _read_until_stopped(self) -> None:
+        await self._reader.ensure_groups()
+        while not self._stopping.is_set():
+            messages = await self._reader.read()
+            if messages:
+                await self._handle_until_done(messages)
+
+    async def _handle_until_done(self, messages: Sequence[Message]) -> None:
+        """Handle a batch; while the database is away, wait for it with the batch in hand."""
+        pause = 0.05
+        while True:
+            try:
+                await self._handle(messages)
+                return
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
+                    log.info("batch_retried", error=type(error).__name__)
+                    continue
+                raise  # The connection is gone: the worker builds a new engine, and the messages come again.
+            except Exception:
+                if len(messages) == 1:
+                    log.exception("message_failed", stream=messages[0].stream, entry_id=messages[0].entry_id)
+                    if messages[0].deliveries >= 3 or pause > 0.2:
+                        await self._reader.dead_letter(messages[0], "handling it failed; see the engine's log")
+                        return
+                    pause *= 2
+                    await asyncio.sleep(pause)
+                    continue
+                for message in messages:
+                    await self._handle_until_done([message])
+                return
+
+    async def _handle(self, messages: Sequence[Message]) -> None:
+        inbox = Inbox()
+        inbox.take(messages)
+        done = await self._dispatcher.dispatch(inbox)
+        told = await self._dispatcher.record_words(inbox.words)
+        reopened = {
+            row.exposure_id: f"order:{row.id}:{row.status}"
+            for row in told
+            if row.exposure_id is not None and OrderStatus(row.status) in TERMINAL
+        }
+        done_after = await self._dispatcher.dispatch(Inbox(), reopened)
+        for exposure_id in inbox.rejections:
+            self._hold(exposure_id)
+        for command in inbox.commands:
+            self._spawn(self._executor.handle_command(command))
+        refused = {message.key for message, _ in inbox.refused}
+        await self._reader.ack([message for message in messages if message.key not in refused])
+        for message, reason in inbox.refused:
+            await self._reader.dead_letter(message, reason)
+        self._executor.announce(told)
+        await self._follow_up(done)
+        await self._follow_up(done_after)
+
+    async def _follow_up(self, done: Dispatched) -> None:
+        for cancel in done.cancels:
+            self._spawn(self._executor.cancel(cancel.client_order_id))
+        now = self._clock()
+        events = [exposure_changed(evaluation, now) for evaluation in done.evaluations]
+        if events:
+            await self._publisher.publish_many(STRATEGY_EVENTS, events)
+
+    async def _sweep(self) -> None:
+        """Look again at what still owes something: level-triggered, so a lost message cannot lose a hedge."""
+        now = self._clock()
+        ids = await load_open_exposures(self._sweep_conn, now - timedelta(seconds=SWEEP_EVERY_S), SWEEP_MOST)
+        due: Mapping[UUID, str] = {
+            exposure_id: "sweep"
+            for exposure_id in ids
+            if exposure_id not in self._held or self._held[exposure_id][1] <= now
+        }
+        if due:
+            await self._follow_up(await self._sweeper.dispatch(Inbox(), due))
+
+    def _hold(self, exposure_id: UUID) -> None:
+        """The venue refused this exposure's hedge: look again later, and later still when it refuses again."""
+        count, until = self._held.get(exposure_id, (0, self._clock()))
+        if self._clock() - until > timedelta(seconds=LONGEST_HOLD_S):
+            count = 0
+        wait = min(2.0**count, LONGEST_HOLD_S)
+        self._held[exposure_id] = (count + 1, self._clock() + timedelta(seconds=wait))
+
+    async def _every(self, seconds: float, job: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await job()
+            except psycopg.OperationalError:
+                raise
+            except Exception:
+                log.exception("loop_failed", loop=name)
+
+    def _spawn(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._commands.add(task)
+        task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._commands.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("command_failed", error=repr(task.exception()))
