@@ -1,6 +1,6 @@
 """A running process that is ours: started here, or found again after its supervisor was killed.
 
-A process is known by pid, start time and command line together, so that a reused pid is never mistaken for ours.
+A process is known by its pid, the boot and its start time together, so that a reused pid is never taken for ours.
 """
 
 import contextlib

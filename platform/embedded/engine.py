@@ -148,7 +148,6 @@ def describe(spec: ProcessSpec, child: Child, restarts: int = 0) -> ProcessRecor
         pid=child.pid,
         started=child.started,
         started_at=time.time(),
-        argument=spec.argv[-1],
         restarts=restarts,
         stop_signal=int(spec.stop_signal),
     )

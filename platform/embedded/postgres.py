@@ -3,12 +3,14 @@
 Only its binaries are used: its own wrapper has no TCP and changes the machine. An acknowledged commit is on disk.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
 import signal
 import socket
 import subprocess
+import time
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +21,6 @@ from embedded.engine import Engine, plain_environment
 from embedded.errors import StartFailed
 from embedded.ports import HOST
 from embedded.spec import ProcessSpec, UserIds
-from embedded.state import StateDir
 
 DATABASE = "hedgerow"
 #: PostgreSQL refuses to run as root, so root runs it as this user. It owns nothing else on a usual machine.
@@ -122,10 +123,19 @@ class Postgres(Engine):
         partial.rename(self.data)
 
     def clean(self) -> None:
-        """Remove a postmaster.pid whose pid now belongs to some other program; the server would not start."""
+        """Wait for the sessions of a killed server to end, then remove a postmaster.pid that would block the start.
+
+        PostgreSQL refuses to start while the pid in that file exists, even when it is a zombie or, after a reboot,
+        some other program. The file also guards against surviving sessions, so it goes only when there are none.
+        """
         pid = self._load_postmaster_pid()
-        if pid is not None and start_of(pid) is not None and not self._is_postmaster(pid):
-            (self.data / "postmaster.pid").unlink()
+        if pid is None or self._is_postmaster(pid):
+            return
+        deadline = time.monotonic() + 10
+        while self._has_sessions() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if process_exists(pid) and not self._has_sessions():
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def adopt(self) -> Child | None:
         pid = self._load_postmaster_pid()
@@ -219,6 +229,25 @@ class Postgres(Engine):
     def _is_postmaster(self, pid: int) -> bool:
         return str(self.data) in command_of(pid)
 
+    def _has_sessions(self) -> bool:
+        """True while any process works in the data folder; every server process of PostgreSQL does."""
+        for link in Path("/proc").glob("[0-9]*/cwd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(link) == str(self.data):
+                    return True
+        return False
+
+
+def process_exists(pid: int) -> bool:
+    """True for zombies and for processes of other users, too."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
 
 def find_package() -> Path:
     """The installed package's folder, found without importing it."""
@@ -239,8 +268,3 @@ def reachable(path: Path, user: UserIds) -> bool:
         if not status.st_mode & bit:
             return False
     return True
-
-
-def describe_data(state: StateDir) -> str:
-    """Where the cluster of this state folder lies, for messages."""
-    return str(Postgres(state).data)

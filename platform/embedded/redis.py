@@ -39,7 +39,7 @@ class Redis(Engine):
         settings = (
             f"bind {HOST}", f"port {self.port}", f"dir {self.data}", f"requirepass {password}",
             "daemonize no", "save \"\"", "appendonly yes", "appendfsync everysec", "maxmemory-policy noeviction",
-            "databases 16", "loglevel notice", "logfile \"\"",
+            "databases 16", "set-proc-title no", "loglevel notice", "logfile \"\"",
         )  # fmt: skip
         path = self._configuration
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

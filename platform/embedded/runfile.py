@@ -7,7 +7,7 @@ import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from embedded.child import Child, command_of, start_of
+from embedded.child import Child, start_of
 from embedded.state import StateDir, load_json, write_json
 
 _lock = threading.Lock()
@@ -21,13 +21,16 @@ class ProcessRecord:
     pid: int
     started: str
     started_at: float
-    argument: str
     restarts: int = 0
     stop_signal: int = 15
 
     def is_alive(self) -> bool:
-        """True when that very process still runs: same pid, same start, same last argument."""
-        return start_of(self.pid) == self.started and self.argument in command_of(self.pid)
+        """True when that very process still runs.
+
+        Pid, boot and start time together name one process for good. Its command line would add nothing, and some
+        servers rewrite theirs.
+        """
+        return start_of(self.pid) == self.started
 
     def adopt(self) -> Child | None:
         """The process as ours again, or None when it is gone."""
