@@ -194,7 +194,7 @@ class Exchange:
             if account.free_cash >= 0:
                 return
             other = self.state.orders.get(order_id)
-            if other is not None and other is not keep and other.is_buy and other.resting:
+            if other is not None and other is not keep and other.is_buy and (other.resting or other.run_at):
                 self._finish(other, "INVALIDATED", at, out, "collateral was spent")
 
     def _take(self, order: Order, at: int, settle_ms: int, out: list[Event]) -> None:
