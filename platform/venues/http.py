@@ -65,7 +65,7 @@ class HttpSession:
             ) as response:
                 content = await response.read()
         except _FAILURES as error:
-            raise self._failure(error, leaving.at_ns) from None
+            raise leaving.refusal or self._failure(error, leaving.at_ns) from None
         return Answer(
             status=response.status,
             headers=response.headers,
@@ -144,9 +144,11 @@ async def _mark_leaving(session: aiohttp.ClientSession, context: SimpleNamespace
     """Called just before headers, then body, are handed to the socket: from here on a byte may have left.
 
     aiohttp holds the headers back until the body's first chunk and writes both in this very step, so a permit refused
-    here means that nothing left.
+    here means that nothing left. A WebSocket's handshake carries no context and is nobody's order.
     """
     leaving = context.trace_request_ctx
+    if leaving is None:
+        return
     try:
         ask_permit()
     except RetryLater as refusal:

@@ -80,6 +80,8 @@ class WalletStream:
         try:
             while (event := await self._events.get()) is not None:
                 yield event
+            if keeper.done():
+                keeper.result()  # it only ever ends by a fault of ours, which must be seen
         finally:
             tasks = [keeper, *self._retiring]
             for task in tasks:
