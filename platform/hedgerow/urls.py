@@ -1,11 +1,20 @@
-"""Every address of the product: the admin, signing in, health and metrics, and the pages."""
+"""Every address of the product: the pages, the admin, signing in, health and metrics, static assets."""
 
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
+from hedgerow import assets, controls, health, metrics, pages
+
 urlpatterns = [
+    path("", pages.show_desk, name="desk"),
+    path("desk/stop", controls.stop, name="stop"),
+    path("desk/lift", controls.lift, name="lift"),
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("healthz", health.answer_health, name="health"),
+    path("readyz", health.answer_ready, name="ready"),
+    path("metrics", metrics.answer_metrics, name="metrics"),
+    path("static/<path:path>", assets.serve_asset, name="asset"),
 ]

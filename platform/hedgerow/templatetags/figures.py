@@ -1,0 +1,114 @@
+"""How figures are written on every page: exact decimals, a sign where it matters, ages in words. Never float."""
+
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+CENT = Decimal("0.01")
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+
+
+@register.filter
+def shares(value: Decimal | None) -> str:
+    """A size: at most four decimals shown, none that say nothing. `1,250` `0.5` `−3`."""
+    if value is None:
+        return NOTHING
+    rounded = value.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN)
+    text = f"{abs(rounded):,f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{MINUS}{text}" if rounded < 0 else text
+
+
+@register.filter
+def signed_shares(value: Decimal | None) -> str:
+    """A size with its sign, also when positive. Zero has none."""
+    return f"+{shares(value)}" if value is not None and value > 0 else shares(value)
+
+
+@register.filter
+def price(value: Decimal | None) -> str:
+    """A price: two decimals, more only when it has more. `0.55` `0.123`."""
+    if value is None:
+        return NOTHING
+    text = f"{value.normalize():f}"
+    places = len(text.partition(".")[2])
+    return f"{value:.2f}" if places < 2 else text
+
+
+@register.filter
+def money(value: Decimal | None) -> str:
+    """An amount of collateral, in cents."""
+    if value is None:
+        return NOTHING
+    cents = value.quantize(CENT, rounding=ROUND_HALF_EVEN)
+    return f"{MINUS}{-cents:,.2f}" if cents < 0 else f"{abs(cents):,.2f}"
+
+
+@register.filter
+def profit(value: Decimal | None) -> str | SafeString:
+    """A profit or loss: sign and colour both, so that neither is needed to read the other."""
+    if value is None:
+        return NOTHING
+    cents = value.quantize(CENT, rounding=ROUND_HALF_EVEN)
+    if cents > 0:
+        return format_html('<span class="gain">+{}</span>', money(cents))
+    if cents < 0:
+        return format_html('<span class="loss">{}</span>', money(cents))
+    return money(Decimal(0))
+
+
+@register.filter
+def milliseconds(value: int | None) -> str:
+    """Microseconds as milliseconds with three figures that count. `2.14` `38.2` `412`."""
+    if value is None:
+        return NOTHING
+    ms = Decimal(value) / 1000
+    if ms < 10:
+        return f"{ms:.2f}"
+    return f"{ms:.1f}" if ms < 100 else f"{ms:,.0f}"
+
+
+@register.filter
+def pace(value: int | None) -> str:
+    """The class of a latency: `fast` below 25 ms, `slow` above a quarter of a second."""
+    if value is None or 25_000 <= value <= 250_000:
+        return ""
+    return "fast" if value < 25_000 else "slow"
+
+
+def in_words(age: timedelta) -> str:
+    """An age in its largest unit; `static/js/age.js` counts on in the same words."""
+    seconds = max(0, int(age.total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+@register.filter
+def age(moment: datetime | None) -> str | SafeString:
+    """How long ago, as a <time> the page counts on."""
+    if moment is None:
+        return "never"
+    text = in_words(timezone.now() - moment)
+    return format_html('<time data-age datetime="{}" title="{}">{}</time>', moment.isoformat(), _full(moment), text)
+
+
+@register.filter
+def clock(moment: datetime | None) -> str | SafeString:
+    """The time of day in UTC to the millisecond."""
+    if moment is None:
+        return NOTHING
+    text = moment.astimezone(timezone.get_default_timezone()).strftime("%H:%M:%S.%f")[:-3]
+    return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), _full(moment), text)
+
+
+def _full(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M:%S UTC")
