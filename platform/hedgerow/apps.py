@@ -2,6 +2,8 @@
 
 from django.apps import AppConfig
 
+import hedgerow.checks  # noqa: F401 - registers what a live process refuses to start on
+
 
 class HedgerowConfig(AppConfig):
     """Names the app and its primary keys."""

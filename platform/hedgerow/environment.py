@@ -1,9 +1,11 @@
 """Typed readers of the environment, used by `settings.py` alone. What they can't accept they refuse with a sentence.
 
-A value comes from the process environment, else from the environment file (`.env`), else from the running system's
-own file (`<state>/run/environment`), else from its documented default.
+A value comes from the process environment, else from the environment file (`.env`), else from the file in which the
+system running on the state folder keeps its own (so that a command in another terminal finds it), else from its
+documented default.
 """
 
+import json
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -114,6 +116,16 @@ def load_environment_file(path: Path) -> dict[str, str]:
             raise ConfigurationError(f"{path}, line {number}: expected NAME=value.")
         values[name.strip()] = unquote(value.strip())
     return values
+
+
+def load_running_system(state_dir: Path) -> dict[str, str]:
+    """What the system running on `state_dir` added to its processes' environment; nothing when none runs."""
+    try:
+        values: dict[str, str] = json.loads((state_dir / "run" / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    # Where the private key lies is never handed on: a process gets it from whoever starts it, or not at all.
+    return {name: value for name, value in values.items() if name != "HEDGEROW_VAULT_PRIVATE_KEY_FILE"}
 
 
 def unquote(value: str) -> str:

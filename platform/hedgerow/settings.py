@@ -8,7 +8,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
-from hedgerow.environment import Environment, load_environment_file
+from hedgerow.environment import Environment, load_environment_file, load_running_system
 from hedgerow.logs import configure_logging
 from trading.enums import Mode
 
@@ -17,7 +17,7 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 _file = os.environ.get("HEDGEROW_ENV_FILE", str(BASE_DIR / ".env"))
 _given = load_environment_file(Path(_file)) if _file else {}
 _state = Path(os.environ.get("HEDGEROW_STATE_DIR") or _given.get("HEDGEROW_STATE_DIR") or BASE_DIR / "var")
-env = Environment(os.environ, _given, load_environment_file(_state / "run" / "environment"))
+env = Environment(os.environ, _given, load_running_system(_state))
 env.read_text("HEDGEROW_ENV_FILE", "")
 
 # The desk ---------------------------------------------------------------------------------------
@@ -25,8 +25,9 @@ env.read_text("HEDGEROW_ENV_FILE", "")
 MODE = env.read_choice("HEDGEROW_MODE", Mode, Mode.PAPER)
 LIVE = MODE is Mode.LIVE
 STATE_DIR = env.read_path("HEDGEROW_STATE_DIR", BASE_DIR / "var")
-LISTEN_ADDRESS = env.read_text("HEDGEROW_ADDRESS", "127.0.0.1:8000")
-PUBLIC_URL = env.read_url("HEDGEROW_PUBLIC_URL", ("http", "https"), f"http://{LISTEN_ADDRESS}")
+PUBLIC_URL = env.read_url(
+    "HEDGEROW_PUBLIC_URL", ("http", "https"), f"http://127.0.0.1:{env.read_number('HEDGEROW_PORT', 8000)}"
+)
 
 VAULT_PUBLIC_KEY_FILE = env.read_text("HEDGEROW_VAULT_PUBLIC_KEY_FILE", str(STATE_DIR / "vault" / "public.key"))
 VAULT_PRIVATE_KEY_FILE = env.read_text("HEDGEROW_VAULT_PRIVATE_KEY_FILE", "")
@@ -85,16 +86,8 @@ PREDICT_API_KEY = env.read_text("PREDICT_API_KEY", "")
 PAPER_SECRET_KEY = "paper-only-and-refused-in-live-mode-" + "0123456789abcdef" * 2
 
 
-def _load_secret_key() -> str:
-    """The key `setup` made in the state folder, when the environment gives none."""
-    try:
-        return (STATE_DIR / "secrets" / "django_secret_key").read_text(encoding="utf-8").strip()
-    except OSError:
-        return PAPER_SECRET_KEY
-
-
 DEBUG = env.read_flag("HEDGEROW_DEBUG", False)
-SECRET_KEY = env.read_text("HEDGEROW_SECRET_KEY", "") or _load_secret_key()
+SECRET_KEY = env.read_text("HEDGEROW_SECRET_KEY", "") or PAPER_SECRET_KEY
 ALLOWED_HOSTS = env.read_list("HEDGEROW_ALLOWED_HOSTS", "" if LIVE else "127.0.0.1,localhost,[::1]")
 METRICS_ADDRESSES = env.read_list("HEDGEROW_METRICS_ADDRESSES", "127.0.0.1,::1")
 
@@ -156,7 +149,7 @@ TEMPLATES = [
 ]
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = env.read_path("HEDGEROW_STATIC_ROOT", BASE_DIR / "staticfiles")
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
@@ -182,6 +175,7 @@ X_FRAME_OPTIONS = "DENY"
 
 # Rare control messages only: live updates come from one stream reader per web process.
 CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
 
 # Logs -------------------------------------------------------------------------------------------
 
