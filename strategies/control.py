@@ -110,10 +110,8 @@ def replace_pairs(
     with transaction.atomic():
         strategy = _locked(strategy_id)
         before = _summary(strategy)
-        known = {
-            (pair.primary_id, pair.hedge_id): pair
-            for pair in Pair.objects.select_for_update().filter(strategy=strategy)
-        }
+        rows = Pair.objects.select_for_update(of=("self",)).filter(strategy=strategy)
+        known = {(pair.primary.pk, pair.hedge.pk): pair for pair in rows.select_related("primary", "hedge")}
         wanted = {(primary.pk, hedge.pk) for primary, hedge in pairs}
         for key, pair in known.items():
             if pair.enabled != (key in wanted):

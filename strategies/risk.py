@@ -8,10 +8,10 @@ from decimal import Decimal, localcontext
 import msgspec
 
 from strategies.handlers.plan import HedgeState, PlannedHedge
-from strategies.handlers.sizing import meets_minimum
+from strategies.handlers.sizing import meets_minimum, sendable
 from strategies.reasons import Reason
 from trading.enums import Action, Outcome, TradingState
-from trading.values import ZERO, round_down
+from trading.values import ZERO
 
 _PREC = 60
 
@@ -52,7 +52,7 @@ def check(planned: PlannedHedge, state: HedgeState) -> Verdict:
             size, reason = limit, why
     if reason is None:
         return Allow()
-    size = round_down(max(size, ZERO), state.market.lot)
+    size = sendable(max(size, ZERO), state.market)
     return Shrink(size, reason) if meets_minimum(state.market, price, size) else Deny(reason)
 
 

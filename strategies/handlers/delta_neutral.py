@@ -8,12 +8,12 @@ from decimal import Decimal
 from strategies.handlers.crossing import clear_price
 from strategies.handlers.plan import HedgeState, Plan, PlannedHedge, RestingOrder, Wake
 from strategies.handlers.pricing import leg_outcome, leg_price
-from strategies.handlers.sizing import is_overdue, meets_minimum, rounded_up, split
+from strategies.handlers.sizing import is_overdue, meets_minimum, rounded_up, sendable, split
 from strategies.reasons import Reason
 from trading.commands import PlaceOrder
 from trading.enums import Action, MarketStatus, OrderOrigin
 from trading.ids import hedge_order_id
-from trading.values import ZERO, plain, round_down
+from trading.values import ZERO, plain
 
 BUY_LEG = 0
 SELL_LEG = 1
@@ -34,7 +34,7 @@ class DeltaNeutral:
         opposing = _opposing(state, need)
         if opposing:
             return Plan(cancels=tuple(order for order in opposing if order.cancellable), reason=Reason.CANCEL_FIRST)
-        size = round_down(abs(need), state.market.lot)
+        size = sendable(abs(need), state.market)
         held = state.held_free(leg_outcome(need, Action.SELL)) if state.config.reduce_first else ZERO
         sell, buy = split(size, held, state.market)
         legs: list[PlannedHedge] = []

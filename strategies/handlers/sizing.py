@@ -1,14 +1,24 @@
 """How much one leg sends: the need on the venue's lot, never below its minimums, and what happens to dust."""
 
 from datetime import datetime, timedelta
-from decimal import Decimal, localcontext
+from decimal import ROUND_DOWN, Context, Decimal, localcontext
 
 from strategies.config import DeltaNeutralConfig
-from trading.enums import Action
+from trading.enums import Action, Platform
 from trading.instruments import MarketSpec
 from trading.values import ONE, ceil_to, round_down
 
 _PREC = 60
+SIZE_DIGITS = {Platform.PREDICT: 5}
+"""Most significant digits an order's size can have: Predict.fun's own SDK truncates to 5 (venues/predict.md 5.2)."""
+
+
+def sendable(size: Decimal, market: MarketSpec) -> Decimal:
+    """The greatest size not above `size` one order can carry: on the lot, and no more digits than the venue keeps."""
+    digits = SIZE_DIGITS.get(market.platform)
+    if digits is not None:
+        size = Context(prec=digits, rounding=ROUND_DOWN).plus(size)
+    return round_down(size, market.lot)
 
 
 def meets_minimum(market: MarketSpec, price: Decimal, size: Decimal) -> bool:
@@ -24,9 +34,9 @@ def least_size(market: MarketSpec, price: Decimal) -> Decimal:
 
 
 def split(size: Decimal, held: Decimal, market: MarketSpec) -> tuple[Decimal, Decimal]:
-    """(shares to sell of what is held, shares to buy), both on the lot."""
-    sell = round_down(min(size, held), market.lot)
-    return sell, size - sell
+    """(shares to sell of what is held, shares to buy), both sendable."""
+    sell = sendable(min(size, held), market)
+    return sell, sendable(size - sell, market)
 
 
 def is_overdue(config: DeltaNeutralConfig, dust_since: datetime | None, now: datetime) -> bool:
