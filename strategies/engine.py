@@ -15,8 +15,9 @@ from uuid import UUID
 
 import psycopg
 import structlog
-from accounts.executor import Executor
 
+from accounts.answers import Pool, announce_orders
+from accounts.executor import Executor
 from strategies.announcements import exposure_changed
 from strategies.dispatch import Dispatched, Dispatcher
 from strategies.exposures import load_open_exposures
@@ -48,6 +49,7 @@ class Engine:
         sweep_conn: psycopg.AsyncConnection[Any],
         executor: Executor,
         publisher: Publisher,
+        pool: Pool,
         clock: Callable[[], datetime],
     ) -> None:
         self._reader = reader
@@ -56,6 +58,7 @@ class Engine:
         self._sweep_conn = sweep_conn
         self._executor = executor
         self._publisher = publisher
+        self._pool = pool
         self._clock = clock
         self._stopping = asyncio.Event()
         self._held: dict[UUID, tuple[int, datetime]] = {}
@@ -130,7 +133,9 @@ class Engine:
         await self._reader.ack([message for message in messages if message.key not in refused])
         for message, reason in inbox.refused:
             await self._reader.dead_letter(message, reason)
-        self._executor.announce(told)
+        if told:
+            async with self._pool.connection() as conn:
+                await announce_orders(conn, self._publisher, told)
         await self._follow_up(done)
         await self._follow_up(done_after)
 

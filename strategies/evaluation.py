@@ -21,6 +21,7 @@ from trading.instruments import Book, MarketSpec
 from trading.orders import IN_FLIGHT
 from trading.positions import delta
 from trading.values import ZERO
+from venues.registry import sendable_size
 
 _CANCELLABLE = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
@@ -199,6 +200,10 @@ def _checked(
         if isinstance(verdict, risk.Shrink):
             leg = risk.shrunk(planned, verdict.size, verdict.reason)
             limited = verdict.reason
+        # What one order cannot carry (the venue truncates long sizes) stays owed: the next look sends it.
+        carried = sendable_size(leg.order.platform, leg.order.shares)
+        if carried != leg.order.shares:
+            leg = risk.shrunk(leg, carried, verdict.reason if isinstance(verdict, risk.Shrink) else None)
         sent.append(leg)
         state = risk.after(leg, state)
     return sent, denied, limited

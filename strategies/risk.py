@@ -68,9 +68,11 @@ def check_states(state: HedgeState) -> Deny | None:
     return None
 
 
-def shrunk(planned: PlannedHedge, size: Decimal, reason: Reason) -> PlannedHedge:
-    """The same leg, smaller: same id, since it is the same leg of the same decision."""
-    order = msgspec.structs.replace(planned.order, shares=size, reason=reason.value)
+def shrunk(planned: PlannedHedge, size: Decimal, reason: Reason | None) -> PlannedHedge:
+    """The same leg, smaller, under the same id: it is the same leg of the same decision. No reason keeps its own."""
+    order = msgspec.structs.replace(
+        planned.order, shares=size, reason=reason.value if reason is not None else planned.order.reason
+    )
     return msgspec.structs.replace(planned, order=order)
 
 

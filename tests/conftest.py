@@ -111,11 +111,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Once the test database exists, `settings.DATABASE_URL` names it too, for code that connects by itself."""
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Once the test database exists, `settings.DATABASE_URL` names it too, for code that connects by itself.
+
+    At the end, connections that threads of async tests left in the pool are cut, or the database could not be dropped.
+    """
     with django_db_blocker.unblock():
         name = connection.settings_dict["NAME"]
     settings.DATABASE_URL = urlunsplit(urlsplit(settings.DATABASE_URL)._replace(path=f"/{name}"))
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 @pytest.fixture(autouse=True)
