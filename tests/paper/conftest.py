@@ -15,7 +15,7 @@ from tests.paper.desk import Running, Start
 
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
+def start(tmp_path: Path) -> Start:
     """`async with start(settlement_delay_ms=…) as venue`: no simulated traders unless asked for."""
 
     @asynccontextmanager
@@ -38,7 +38,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             yield Running(f"http://127.0.0.1:{runner.addresses[0][1]}", session, app)
         await runner.cleanup()
 
-    yield run
+    return run
 
 
 @pytest.fixture
