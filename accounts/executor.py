@@ -1,0 +1,260 @@
+"""The executor: the only sender of orders. Signs, sends what is journaled, and writes down what became of it.
+
+    prepare   sign, in memory; the caller commits the bytes
+    send      bytes on the wire through the account's lane, past the gate; the answer is written in the background
+    commands  a person's or a quoter's order: limits, journal, send (`intake`)
+    recover   orders whose fate is open are settled by evidence (`recovery`)
+
+An order has one of four answers: accepted, rejected, unknown (it may have arrived: only evidence closes it), or not
+acted on, for certain, in which case the same bytes are tried again for a while and the order stays SUBMITTED.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from msgspec.structs import replace
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from accounts.answers import AnswerBook, moment
+from accounts.cancelling import Canceller
+from accounts.credentials import CredentialStore
+from accounts.gate import Gate
+from accounts.intake import Intake
+from accounts.lanes import AccountUnavailable, Lane, Lanes
+from accounts.ledger.rows import Answer, NewOrder, OrderRow
+from accounts.recovery import Recovery
+from streams.publisher import Publisher
+from trading.commands import CancelOrder, Command
+from trading.enums import OrderStatus, Platform
+from trading.errors import InvalidValue, NotFound, Rejected, RetryLater, UnknownOutcome
+from trading.ids import order_salt
+from trading.instruments import MarketSpec
+from venues.backoff import Backoff
+from venues.contract import OrderTicket, SignedOrder
+from venues.permit import permitted_by
+from venues.registry import Endpoints
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+RETRY_FOR_S = 10.0
+"""How long an order that certainly did not arrive is tried again here, before the recovery takes it over."""
+_LONGEST_PAUSE_S = 1.0
+_REFRESH_EVERY_S = 2.0
+_CLOSE_S = 5.0
+
+log = structlog.get_logger()
+
+
+class Executor:
+    """One process's sender. `start` before use; `close` waits for answers that are out."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        publisher: Publisher,
+        gate: Gate,
+        credentials: CredentialStore,
+        name: str,
+        endpoints: Mapping[Platform, Endpoints],
+    ) -> None:
+        """`name` is written on every order it journals."""
+        self.name = name[:64]
+        self.gate = gate
+        self.lanes = Lanes(credentials, endpoints)
+        self.answers = AnswerBook(pool, publisher)
+        self._canceller = Canceller(pool, publisher, self.lanes, self.answers)
+        self._intake = Intake(pool, self)
+        self._recovery = Recovery(pool, publisher, self, self._canceller)
+        self._sending: set[asyncio.Task[None]] = set()
+        self._leaving: set[UUID] = set()
+        self._refreshed_at = float("-inf")
+
+    async def start(self) -> None:
+        """Open every account's keys and begin to warm their connections."""
+        await self.lanes.refresh()
+        self._refreshed_at = time.monotonic()
+        await self.answers.start()
+
+    async def close(self) -> None:
+        """Wait for answers that are out, write them, close every connection. Close the gate after this."""
+        await self._recovery.close()
+        if self._sending:
+            await asyncio.wait(self._sending, timeout=_CLOSE_S)
+        for task in list(self._sending):
+            task.cancel()
+        await self.answers.close()
+        await self.lanes.close()
+
+    async def warm(self, account_ids: Sequence[UUID]) -> None:
+        """Return once these accounts are logged in and connected, or have failed to."""
+        await self.lanes.connect(account_ids)
+
+    @property
+    def sending(self) -> int:
+        """Orders handed over for sending that have no answer yet."""
+        return len(self._sending)
+
+    def is_sending(self, client_order_id: UUID) -> bool:
+        """Whether this process is at work on this order right now."""
+        return client_order_id in self._leaving
+
+    def prepare(self, order: NewOrder, market: MarketSpec) -> NewOrder:
+        """The order signed: SUBMITTED, with its salt, hash, body and sender. Pure CPU, no await.
+
+        Raises AccountUnavailable when its account cannot sign now, InvalidValue for what the venue cannot express.
+        """
+        lane = self.lanes.get(order.account_id)
+        salt = order.salt or order_salt(order.id)
+        signed = lane.signer.sign(
+            OrderTicket(
+                client_order_id=order.id,
+                market=market,
+                outcome=order.outcome,
+                action=order.action,
+                price=order.price,
+                size=order.size,
+                order_type=order.order_type,
+                post_only=order.post_only,
+                salt=salt,
+                expires_at_s=order.expires_at_s,
+            )
+        )
+        return replace(
+            order,
+            status=OrderStatus.SUBMITTED,
+            salt=salt,
+            order_hash=signed.order_hash,
+            body=signed.body,
+            sender=self.name,
+        )
+
+    def send(self, orders: Sequence[NewOrder]) -> None:
+        """Send orders whose SUBMITTED rows are committed. Returns at once and never raises."""
+        for order in orders:
+            if order.order_hash is None or order.body is None:
+                log.error("order_without_bytes", order=str(order.id))
+                continue
+            signed = SignedOrder(client_order_id=order.id, order_hash=order.order_hash, body=order.body)
+            self.spawn(self.deliver(order.account_id, signed))
+
+    def announce(self, rows: Sequence[OrderRow]) -> None:
+        """Tell the bus where these orders stand, in the background. Returns at once and never raises."""
+        self.answers.announce(rows)
+
+    async def handle_command(self, command: Command) -> None:
+        """Carry out one command off the bus. Handling it twice is handling it once."""
+        if isinstance(command, CancelOrder):
+            await self.cancel(command.client_order_id)
+        elif command.client_order_id is None:
+            log.error("command_without_order", market_id=command.market_id, account_id=command.account_id)
+        else:
+            await self._intake.take(command.client_order_id)
+
+    async def cancel(self, client_order_id: UUID) -> None:
+        """Take an order off the book, or keep it from leaving; a terminal order stays as it is."""
+        await self._canceller.cancel(client_order_id)
+
+    async def recover(self) -> None:
+        """One round of recovery; called at start and every second. Raises psycopg.OperationalError in an outage."""
+        if time.monotonic() - self._refreshed_at >= _REFRESH_EVERY_S:
+            self._refreshed_at = time.monotonic()
+            await self.lanes.refresh()
+        await self._recovery.run_once(self._intake)
+
+    async def recover_fully(self) -> None:
+        """`recover`, and wait until everything it began is done: for start-up, and for tests."""
+        await self.recover()
+        await self._recovery.wait()
+
+    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run `job` beside everything else; `close` waits for it."""
+        task = asyncio.create_task(job)
+        self._sending.add(task)
+        task.add_done_callback(self._ended)
+
+    async def deliver(self, account_id: UUID, signed: SignedOrder, *, again: bool = False) -> None:
+        """Send these journaled bytes and hand in the answer. `again`: they may have left before, from anywhere.
+
+        A refusal of bytes sent again proves nothing (the venue may check a balance before it sees a duplicate), so
+        then the venue is asked for the order itself.
+        """
+        order_id = signed.client_order_id
+        if order_id in self._leaving:
+            return
+        self._leaving.add(order_id)
+        try:
+            lane = self.lanes.get(account_id)
+            answer = await self._send_until_answered(lane, signed, again)
+            if answer is not None:
+                self.answers.put(answer)
+        except (InvalidValue, AccountUnavailable) as error:
+            # Nothing left; the row stays as it is and the recovery looks at it again.
+            log.error("order_not_sendable", order=str(order_id), error=str(error))
+        finally:
+            self._leaving.discard(order_id)
+
+    async def _send_until_answered(self, lane: Lane, signed: SignedOrder, again: bool) -> Answer | None:
+        """The answer; None when it is certain that this process sent nothing, so that the order stays SUBMITTED."""
+        backoff, began = Backoff(0.05, _LONGEST_PAUSE_S), time.monotonic()
+        while True:
+            try:
+                async with self.lanes.slot(lane):
+                    return await self._send_once(lane, signed, again)
+            except RetryLater as refusal:
+                if refusal.slug == "gate_closed" or time.monotonic() - began > RETRY_FOR_S:
+                    log.warning("order_not_sent", order=str(signed.client_order_id), reason=refusal.slug)
+                    return None
+                # The venue's own advice is kept to; without one the fleet spreads itself out.
+                await asyncio.sleep(min(refusal.after_s, _LONGEST_PAUSE_S) / 2 + backoff.next_delay_s())
+
+    async def _send_once(self, lane: Lane, signed: SignedOrder, again: bool) -> Answer:
+        order_id, started_ns = signed.client_order_id, time.time_ns()
+        try:
+            with self.gate.pass_through() as check, permitted_by(check):
+                said = await lane.client.submit(signed)
+        except Rejected as refusal:
+            if again:
+                return await self._evidence(lane, signed, refusal, started_ns)
+            return self._answer(order_id, OrderStatus.REJECTED, started_ns, refusal.slug, refusal.message)
+        except UnknownOutcome as unknown:
+            log.warning("order_unknown", order=str(order_id), reason=unknown.slug)
+            return self._answer(order_id, OrderStatus.UNKNOWN, started_ns, unknown.slug, unknown.message)
+        return Answer(
+            client_order_id=order_id,
+            status=OrderStatus.ACCEPTED,
+            venue_order_id=said.venue_order_id,
+            reason="duplicate" if said.duplicate else "",
+            sent_at=moment(said.sent_at_ns or started_ns),
+            answered_at=moment(said.answered_at_ns or time.time_ns()),
+        )
+
+    async def _evidence(self, lane: Lane, signed: SignedOrder, refusal: Rejected, started_ns: int) -> Answer:
+        order_id = signed.client_order_id
+        try:
+            await lane.client.fetch_order(signed.order_hash)
+        except NotFound:
+            return self._answer(order_id, OrderStatus.REJECTED, started_ns, refusal.slug, refusal.message)
+        except (RetryLater, Rejected, UnknownOutcome):
+            return self._answer(order_id, OrderStatus.UNKNOWN, started_ns, refusal.slug, "refused when sent again")
+        return Answer(client_order_id=order_id, status=OrderStatus.UNKNOWN, reason="known to the venue")
+
+    @staticmethod
+    def _answer(order_id: UUID, status: OrderStatus, started_ns: int, slug: str, message: str) -> Answer:
+        return Answer(
+            client_order_id=order_id,
+            status=status,
+            reason=f"{slug}: {message}" if message else slug,
+            sent_at=moment(started_ns),
+            answered_at=moment(time.time_ns()),
+        )
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Whatever it was, the order's row says SUBMITTED or UNKNOWN and the recovery settles it by evidence.
+            log.error("sending_failed", error=type(error).__name__, exc_info=error)

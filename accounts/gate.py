@@ -1,0 +1,213 @@
+"""The gate: whether this process may send orders, at this instant. The executor asks it last, at the socket.
+
+What it keeps true: **when `stop.pull_stop` has returned, no further order bytes leave, from any process.**
+
+The desk is one row (`Desk`) with a generation that grows with every stop and lift. A process may send only on a lease:
+
+1. It reads its clock (t0), then renews its lease in one statement that share-locks the desk row, reads generation and
+   `stopped`, and writes both the renewal and what it saw. If the desk trades, it may send until t0 + TTL. It renews
+   four times in that span, and at once when PostgreSQL notifies it of a change.
+2. A stop updates the desk row and commits. The share lock orders the two: a renewal is either committed before the
+   stop, and then the stop sees that lease, or it runs after and reads the stopped desk. No lease can be missed.
+3. So any process that still believes it may send renewed before the commit, and its t0 + TTL lies before the commit +
+   TTL. The stop therefore waits, on its own clock, for each lease's word ("I have seen your generation, and nothing I
+   sent is unanswered"), or, where no word comes, until TTL and a margin have passed since its commit. Two clocks are
+   never compared; only their speed must agree (the margin).
+4. A process that was paused (SIGSTOP, a suspended machine, a long garbage collection) wakes with its deadline passed:
+   the clock is CLOCK_BOOTTIME, which runs on meanwhile, and `check` is called by the HTTP session in the same step, on
+   the same thread, that hands the bytes to the socket (`venues.permit`). Nothing is awaited in between.
+5. A lease belongs to one run of one process: a restarted engine of the same name cannot give its predecessor's word.
+6. Without PostgreSQL no lease is renewed and the gate closes by itself within TTL.
+
+What stays outside: a process frozen between that last check and the system call, for longer than the whole lease. No
+user-space program can close those microseconds; the stop names every process that gave no word, so that somebody looks.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from trading.errors import RetryLater
+
+TTL_S = 2.0
+RENEW_EVERY_S = 0.5
+CHANNEL = "desk"
+DRAIN_POLL_S = 0.02
+"""How soon after its last answer a stopped process gives its word."""
+FORGET_AFTER_S = 60.0
+"""A lease this long unrenewed belongs to a dead process, whatever a clock step did to either end."""
+
+_RENEW = """
+WITH desk AS (
+    SELECT generation, stopped, level FROM accounts_desk WHERE id = 1 FOR SHARE
+), lease AS (
+    INSERT INTO accounts_enginelease (name, pid, generation_seen, started_at, renewed_at)
+    SELECT %(name)s, %(pid)s, CASE WHEN %(quiet)s OR NOT desk.stopped THEN desk.generation ELSE %(seen)s END,
+           clock_timestamp(), clock_timestamp()
+    FROM desk
+    ON CONFLICT (name) DO UPDATE
+    SET generation_seen = excluded.generation_seen, renewed_at = excluded.renewed_at
+    RETURNING generation_seen
+)
+SELECT desk.generation, desk.stopped, desk.level, lease.generation_seen FROM desk, lease
+"""
+"""One statement, so that a process paused at any point never holds the desk's lock."""
+
+_FORGET = "DELETE FROM accounts_enginelease WHERE renewed_at < clock_timestamp() - make_interval(secs => %s)"
+
+log = structlog.get_logger()
+
+
+class GateClosed(RetryLater):
+    """The desk is stopped, or this process's lease is over. Nothing left."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("gate_closed", why, after_s=RENEW_EVERY_S)
+
+
+def read_boot_clock() -> float:
+    """Seconds that also pass while the machine sleeps; CLOCK_MONOTONIC stands still then."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class Gate:
+    """One process's lease on sending. `start` it before the first send; `close` gives the lease back."""
+
+    def __init__(
+        self,
+        dsn: str,
+        name: str,
+        *,
+        ttl_s: float = TTL_S,
+        renew_every_s: float = RENEW_EVERY_S,
+        clock: Callable[[], float] = read_boot_clock,
+    ) -> None:
+        """`name` is the process's own, for people; the lease's adds its pid and a random part."""
+        self.name = f"{name[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
+        self.level = ""
+        """The level of the stop in force; empty while the desk trades."""
+        self.generation = -1
+        self._dsn = dsn
+        self._ttl_s = ttl_s
+        self._renew_every_s = renew_every_s
+        self._clock = clock
+        self._deadline = float("-inf")
+        self._stopped = True
+        self._sending = 0
+        self._acknowledged = -1
+        self._owes_word = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether an order may leave now. Costs one clock reading."""
+        return not self._stopped and self._clock() < self._deadline
+
+    @property
+    def sending(self) -> int:
+        """Sends that have passed the gate and have no answer yet."""
+        return self._sending
+
+    def check(self) -> None:
+        """Raises GateClosed unless an order may leave now. To be called in the very step that writes to the socket."""
+        if self._stopped:
+            raise GateClosed(f"the desk is stopped ({self.level})" if self.level else "no lease yet")
+        if self._clock() >= self._deadline:
+            raise GateClosed("this process's lease is over")
+
+    @contextmanager
+    def pass_through(self) -> Iterator[Callable[[], None]]:
+        """Count a send until its answer is in: a stop's word is given only when none is out. Yields `check`."""
+        self.check()
+        self._sending += 1
+        try:
+            yield self.check
+        finally:
+            self._sending -= 1
+
+    async def start(self) -> None:
+        """Take the first lease and keep it renewed. Raises psycopg.Error when the database cannot be reached."""
+        conn = await self._connect()
+        self._task = asyncio.create_task(self._run(conn), name=f"gate {self.name}")
+
+    async def close(self) -> None:
+        """Stop sending and give the lease back, so that no stop waits for this process."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        self._stopped = True
+        if self._sending:
+            return  # An answer is out: the lease must run its time.
+        with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
+            async with asyncio.timeout(self._ttl_s):
+                async with await AsyncConnection.connect(self._dsn, autocommit=True) as conn:
+                    await conn.execute("DELETE FROM accounts_enginelease WHERE name = %s", (self.name,))
+
+    async def _run(self, conn: AsyncConnection[Any] | None) -> None:
+        """Renew for ever; on any failure the lease simply runs out while a new connection is tried."""
+        while True:
+            try:
+                if conn is None:
+                    conn = await self._connect()
+                while True:
+                    if await self._wait(conn):
+                        self._shut()
+                    await self._renew(conn)
+            except (psycopg.Error, OSError, TimeoutError) as error:
+                log.warning("gate_renewal_failed", lease=self.name, error=type(error).__name__)
+            finally:
+                if conn is not None:
+                    with contextlib.suppress(psycopg.Error, OSError):
+                        await conn.close()
+                    conn = None
+            await asyncio.sleep(self._renew_every_s / 2)
+
+    async def _connect(self) -> AsyncConnection[Any]:
+        async with asyncio.timeout(self._ttl_s):
+            conn = await AsyncConnection.connect(self._dsn, autocommit=True)
+            await conn.execute(f"LISTEN {CHANNEL}")
+            await conn.execute(_FORGET, (FORGET_AFTER_S,))
+        await self._renew(conn)
+        return conn
+
+    async def _wait(self, conn: AsyncConnection[Any]) -> bool:
+        """Until the next renewal is due; True at once when the desk changed."""
+        timeout = DRAIN_POLL_S if self._owes_word else self._renew_every_s
+        async for _ in conn.notifies(timeout=timeout, stop_after=1):
+            return True
+        return False
+
+    async def _renew(self, conn: AsyncConnection[Any]) -> None:
+        began = self._clock()
+        quiet = self._sending == 0 and not self.open
+        async with asyncio.timeout(self._ttl_s):
+            cursor = await conn.execute(
+                _RENEW, {"name": self.name, "pid": os.getpid(), "quiet": quiet, "seen": self._acknowledged}
+            )
+            row = await cursor.fetchone()
+        if row is None:
+            self._shut()
+            raise psycopg.DataError("the desk has no row: run the migrations")
+        generation, stopped, level, seen = row
+        changed = generation != self.generation
+        self.generation, self.level, self._acknowledged = generation, level if stopped else "", seen
+        self._stopped = stopped
+        self._deadline = float("-inf") if stopped else began + self._ttl_s
+        if changed:
+            log.info("gate_changed", lease=self.name, generation=generation, stopped=stopped, level=level)
+        self._owes_word = stopped and seen != generation
+
+    def _shut(self) -> None:
+        self._deadline = float("-inf")

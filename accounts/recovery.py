@@ -1,0 +1,178 @@
+"""Recovery: orders whose fate is open are settled by evidence, never by assumption. The executor runs it every second.
+
+    INITIALIZED, nobody came for it      → the intake judges and sends it
+    SUBMITTED or UNKNOWN for 4 s         → ask the venue by order hash:
+        it knows the order               → its fills go to the bus first, then its status is written
+        it does not (and would by now)   → the same bytes are sent again: the same hash, so the same order
+        no answer                        → nothing changes; asked again in 4 s
+    cancel asked for, still on the book  → asked again
+    status not announced                 → announced
+
+The venue's status may lag behind (a filled order that reads OPEN, even CANCELLED): fills are the truth, they enter by
+the stream like all others, and "filled" is never taken from a status. Start-up is the same path.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+from uuid import UUID
+
+import redis
+import structlog
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from accounts.answers import AnswerBook, announce_orders, utc_now
+from accounts.cancelling import Canceller
+from accounts.gate import Gate
+from accounts.intake import Intake
+from accounts.lanes import AccountUnavailable, Lane, Lanes
+from accounts.ledger.orders import load_unannounced, load_unsettled
+from accounts.ledger.rows import Answer, OrderRow
+from streams.publisher import Publisher
+from trading.enums import OrderStatus
+from trading.errors import NotFound, VenueError
+from venues.contract import SignedOrder
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+ORPHANED_AFTER = timedelta(seconds=4)
+"""Longer than any HTTP time-out, and than the venue takes to register an order."""
+UNANNOUNCED_AFTER = timedelta(seconds=3)
+CANCEL_AGAIN_AFTER = timedelta(seconds=3)
+AT_ONCE = 64
+MOST = 200
+
+_CANCELS = """
+SELECT id FROM accounts_order
+WHERE status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+  AND cancel_requested_at < %s AND updated_at < %s
+ORDER BY cancel_requested_at LIMIT %s
+"""
+
+log = structlog.get_logger()
+
+
+class Sender(Protocol):
+    """The executor, as far as the recovery needs it."""
+
+    gate: Gate
+    lanes: Lanes
+    answers: AnswerBook
+
+    def is_sending(self, client_order_id: UUID) -> bool: ...
+
+    async def deliver(self, account_id: UUID, signed: SignedOrder, *, again: bool = False) -> None: ...
+
+
+class Recovery:
+    """One process's rounds. Several processes may settle the same order at once: each step is the same step twice."""
+
+    def __init__(self, pool: Pool, publisher: Publisher, sender: Sender, canceller: Canceller) -> None:
+        self._pool = pool
+        self._publisher = publisher
+        self._sender = sender
+        self._canceller = canceller
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._working: set[UUID] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run_once(self, intake: Intake) -> None:
+        """Begin work on whatever is due, and return; slow venues are waited for in the background."""
+        now = utc_now()
+        async with self._pool.connection() as conn:
+            # The row locks end with this short transaction: fills must never wait for a venue's answer.
+            rows = await load_unsettled(conn, now - ORPHANED_AFTER, MOST)
+        for row in rows:
+            if row.id not in self._working and not self._sender.is_sending(row.id):
+                self._spawn(row.id, self._settle(row, intake))
+        async with self._pool.connection() as conn:
+            cursor = await conn.execute(_CANCELS, (now - CANCEL_AGAIN_AFTER, now - CANCEL_AGAIN_AFTER, MOST))
+            cancels = [order_id for (order_id,) in await cursor.fetchall()]
+        for order_id in cancels:
+            if order_id not in self._working:
+                self._spawn(order_id, self._canceller.cancel(order_id))
+        await self._announce()
+
+    async def wait(self) -> None:
+        """Until everything begun so far is done."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    async def close(self) -> None:
+        """End what is going on; the next start begins where it was."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _settle(self, row: OrderRow, intake: Intake) -> None:
+        async with self._at_once:
+            if row.status == OrderStatus.INITIALIZED:
+                await intake.take(row.id)
+                return
+            if row.order_hash is None or row.body is None:
+                log.error("journal_without_bytes", order=str(row.id))
+                return
+            try:
+                lane = self._sender.lanes.get(row.account_id)
+                await self._settle_sent(lane, row, row.order_hash, row.body)
+            except AccountUnavailable as error:
+                self._leave(row, error.reason)
+            except VenueError as error:
+                self._leave(row, error.slug)
+
+    async def _settle_sent(self, lane: Lane, row: OrderRow, order_hash: str, body: bytes) -> None:
+        try:
+            state = await lane.client.fetch_order(order_hash)
+        except NotFound:
+            await self._send_again(row, order_hash, body)
+            return
+        await self._canceller.publish_fills(lane, row)
+        closed = state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+        self._sender.answers.put(
+            Answer(
+                client_order_id=row.id,
+                # FILLED is for recorded fills to say: until they come, its shares are in flight.
+                status=state.status if closed else OrderStatus.ACCEPTED,
+                venue_order_id=state.venue_order_id,
+                reason="found at the venue",
+            )
+        )
+        log.info("order_settled", order=str(row.id), before=row.status, venue_status=state.status.value)
+
+    async def _send_again(self, row: OrderRow, order_hash: str, body: bytes) -> None:
+        if not self._sender.gate.open:
+            return
+        signed = SignedOrder(client_order_id=row.id, order_hash=order_hash, body=bytes(body))
+        log.info("order_sent_again", order=str(row.id), before=row.status, attempts=row.attempts)
+        await self._sender.deliver(row.account_id, signed, again=True)
+
+    def _leave(self, row: OrderRow, reason: str) -> None:
+        """No evidence now: it stays as it is, with the reason, and goes to the end of the line."""
+        log.warning("order_unsettled", order=str(row.id), status=row.status, reason=reason)
+        self._sender.answers.put(Answer(client_order_id=row.id, status=OrderStatus(row.status), reason=reason))
+
+    async def _announce(self) -> None:
+        async with self._pool.connection() as conn:
+            rows: Sequence[OrderRow] = await load_unannounced(conn, utc_now() - UNANNOUNCED_AFTER, MOST)
+        if not rows:
+            return
+        try:
+            async with self._pool.connection() as conn:
+                await announce_orders(conn, self._publisher, rows)
+        except (redis.RedisError, OSError) as error:
+            log.warning("orders_unannounced", orders=len(rows), error=type(error).__name__)
+
+    def _spawn(self, order_id: UUID, job: Coroutine[Any, Any, None]) -> None:
+        self._working.add(order_id)
+        task: asyncio.Task[None] = asyncio.create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(order_id, done))
+
+    def _ended(self, order_id: UUID, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._working.discard(order_id)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("recovery_failed", order=str(order_id), error=type(error).__name__, exc_info=error)
