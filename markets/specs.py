@@ -37,7 +37,7 @@ COLUMNS = (
     "ends_at",
     "payout_yes",
 )
-LOAD = f"SELECT id, {', '.join(COLUMNS)} FROM markets_market WHERE id = ANY(%s) AND synced_at IS NOT NULL"  # noqa: S608
+LOAD = f"SELECT id, {', '.join(COLUMNS)} FROM markets_market WHERE id = ANY(%s) AND synced_at IS NOT NULL"
 ENSURE = """
 INSERT INTO markets_market (id, platform, market_id, title, question, slug, category, status, yes_token, no_token,
     condition_id, tick, lot, min_size, min_value, fee_rate_bps, is_neg_risk, is_yield_bearing)

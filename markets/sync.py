@@ -54,7 +54,9 @@ class SyncResult:
     closed: int
 
 
-def sync_markets(platform: Platform, endpoints: Endpoints, now: datetime, progress: Progress | None = None) -> SyncResult:
+def sync_markets(
+    platform: Platform, endpoints: Endpoints, now: datetime, progress: Progress | None = None
+) -> SyncResult:
     """One run. Raises VenueError when the venue can't be read; nothing is written then."""
     say = progress or (lambda text: None)
     listed = asyncio.run(_fetch_listed(market_data(platform, endpoints), say))

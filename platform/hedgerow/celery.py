@@ -14,9 +14,9 @@ from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hedgerow.settings")
 
-from django.conf import settings  # noqa: E402 - Celery imports this file first, so it must name the settings before
+from django.conf import settings
 
-from hedgerow.logs import configure_logging  # noqa: E402
+from hedgerow.logs import configure_logging
 
 ENGINE_QUEUE = "engine"
 WORKER_QUEUE = "worker"

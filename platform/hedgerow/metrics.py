@@ -62,7 +62,9 @@ def collect_rows() -> Iterator[Metric]:
     yield from families.values()
     yield GaugeMetricFamily("hedgerow_desk_stopped", "1 while the emergency stop is pulled.", value=stopped or 0)
     yield GaugeMetricFamily("hedgerow_engines", "Engines with a fresh lease to send.", value=engines)
-    yield GaugeMetricFamily("hedgerow_unhedged_shares", "Shares still to be hedged, all exposures.", value=float(shares))
+    yield GaugeMetricFamily(
+        "hedgerow_unhedged_shares", "Shares still to be hedged, all exposures.", value=float(shares)
+    )
     yield GaugeMetricFamily("hedgerow_unhedged_seconds", "Age of the oldest unhedged share.", value=float(seconds))
     latency = GaugeMetricFamily(
         "hedgerow_fill_to_order_seconds", "Fill's arrival to order leaving, last 1000 hedges.", labels=["quantile"]

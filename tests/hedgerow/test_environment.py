@@ -25,7 +25,7 @@ def test_flag_that_is_no_word_is_refused() -> None:
 
 @pytest.mark.parametrize("text", ["ten", "1.5", "-1", "999999999999"])
 def test_number_out_of_bounds_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="X is .*; set it to a"):
+    with pytest.raises(ConfigurationError, match=r"X is .*; set it to a"):
         Environment({"X": text}).read_number("X", 5)
 
 

@@ -1,0 +1,93 @@
+"""No key, signature, token or password in a log line, whichever way it came there."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from hedgerow.logs import configure_logging, scrub, scrub_value
+
+#: Fakes, made for these tests.
+KEY = "0x" + "11" * 32
+SIGNATURE = "0x" + "22" * 65
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJmYWtlIn0.c2lnbmF0dXJlLWZha2U"
+ORDER_HASH = "0x" + "ab" * 32
+
+
+@pytest.fixture(params=["json", "console"])
+def lines(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    """What the process writes, in either form."""
+    configure_logging("DEBUG", request.param)
+    handler = logging.getLogger().handlers[0]
+    assert isinstance(handler, logging.StreamHandler)
+    stream = io.StringIO()
+    before = handler.setStream(stream)
+    yield stream
+    if before is not None:
+        handler.setStream(before)
+    configure_logging("INFO", "console")
+
+
+def test_value_under_secret_name_is_hidden(lines: io.StringIO) -> None:
+    structlog.get_logger("t").warning("sealed", private_key=KEY, api_key="abc", proxy_url="socks5://u:p@h:1", jwt=JWT)
+    written = lines.getvalue()
+    assert "sealed" in written
+    for secret in (KEY, "abc", "u:p", JWT):
+        assert secret not in written
+
+
+def test_secret_inside_other_values_is_hidden(lines: io.StringIO) -> None:
+    structlog.get_logger("t").warning(
+        "sent", headers={"Authorization": f"Bearer {JWT}"}, order={"signature": SIGNATURE, "hash": ORDER_HASH}
+    )
+    written = lines.getvalue()
+    assert JWT not in written
+    assert SIGNATURE not in written
+    assert ORDER_HASH in written
+
+
+def test_secret_in_exception_text_is_hidden(lines: io.StringIO) -> None:
+    try:
+        raise RuntimeError(f"proxy socks5://user:hunter2@10.0.0.1:1080 failed for private_key={KEY}")
+    except RuntimeError:
+        structlog.get_logger("t").exception("proxy down")
+    written = lines.getvalue()
+    assert "RuntimeError" in written
+    assert "hunter2" not in written
+    assert KEY not in written
+
+
+def test_secret_logged_by_a_library_is_hidden(lines: io.StringIO) -> None:
+    logging.getLogger("some.library").warning("POST %s body=%s", f"https://u:hunter2@h/?jwt={JWT}", SIGNATURE)
+    written = lines.getvalue()
+    assert "some.library" in written or "POST" in written
+    for secret in ("hunter2", JWT, SIGNATURE):
+        assert secret not in written
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://hedgerow:hunter2@127.0.0.1:5432/x",
+        "redis://:hunter2@h:6379",
+        "x-api-key: hunter2",
+        "{'password': 'hunter2'}",
+        '{"apiKey": "hunter2"}',
+        "Bearer hunter2hunter2",
+        b"hunter2".hex() * 10,
+    ],
+)
+def test_known_shapes_are_hidden_in_text(text: str) -> None:
+    assert "hunter2" not in scrub(text)
+    assert b"hunter2".hex() not in scrub(text)
+
+
+def test_hashes_and_addresses_stay_readable() -> None:
+    text = f"order {ORDER_HASH} of 0x{'cd' * 20}"
+    assert scrub(text) == text
+
+
+def test_bytes_are_never_written() -> None:
+    assert scrub_value("frame", b"\x11" * 32) == "[32 bytes]"
