@@ -1,4 +1,4 @@
-"""What pages and the admin read of accounts, orders and fills. Each function is a fixed number of queries at any size."""
+"""What pages and the admin read of accounts, orders and fills. Each function is one query, at any size."""
 
 import uuid
 from collections.abc import Collection

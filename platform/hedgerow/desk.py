@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-
 from accounts import querysets as ledger
 from accounts.models import Account, Fill, Order
 from hedgerow.sparkline import draw_sparkline
