@@ -18,6 +18,8 @@ from trading.events import FILL_EVENTS, MARKET_EVENTS, Event
 
 MakeEvent = Callable[[int], Event]
 REQUIRED = ("strategies", "recorder")
+AT_ONCE = -10_000
+"""A window that ends ahead of the clock: an entry of this very millisecond is not kept for its youth."""
 
 
 def ids(client: redis.Redis, stream: str = FILL_EVENTS) -> list[bytes]:
@@ -43,7 +45,7 @@ def test_nothing_goes_before_every_group_exists(now_client: redis.Redis, event: 
     publish_now(now_client, FILL_EVENTS, event(1))
     now_client.xgroup_create(FILL_EVENTS, "strategies", id="0")
     now_client.xack(FILL_EVENTS, "strategies", *take(now_client, "strategies", 10))
-    assert trim(now_client, FILL_EVENTS, keep_ms=0) == 0
+    assert trim(now_client, FILL_EVENTS, keep_ms=AT_ONCE) == 0
     assert len(ids(now_client)) == 1
 
 
@@ -51,14 +53,14 @@ def test_oldest_pending_entry_stops_the_trim(now_client: redis.Redis, published:
     for group in REQUIRED:
         taken = take(now_client, group, 10)
         now_client.xack(FILL_EVENTS, group, *(taken if group == "recorder" else taken[:4] + taken[5:]))
-    assert trim(now_client, FILL_EVENTS, keep_ms=0) == 4
+    assert trim(now_client, FILL_EVENTS, keep_ms=AT_ONCE) == 4
     assert ids(now_client) == published[4:]
 
 
 def test_undelivered_entries_stop_the_trim(now_client: redis.Redis, published: list[bytes]) -> None:
     now_client.xack(FILL_EVENTS, "strategies", *take(now_client, "strategies", 10))
     now_client.xack(FILL_EVENTS, "recorder", *take(now_client, "recorder", 7))
-    assert trim(now_client, FILL_EVENTS, keep_ms=0) == 7
+    assert trim(now_client, FILL_EVENTS, keep_ms=AT_ONCE) == 7
     assert ids(now_client) == published[7:]
 
 
@@ -66,20 +68,20 @@ def test_group_outside_the_table_counts_too(now_client: redis.Redis, published: 
     now_client.xgroup_create(FILL_EVENTS, "visitor", id="0")
     for group in REQUIRED:
         now_client.xack(FILL_EVENTS, group, *take(now_client, group, 10))
-    assert trim(now_client, FILL_EVENTS, keep_ms=0) == 0
+    assert trim(now_client, FILL_EVENTS, keep_ms=AT_ONCE) == 0
     now_client.xgroup_destroy(FILL_EVENTS, "visitor")
-    assert trim(now_client, FILL_EVENTS, keep_ms=0) == 10
+    assert trim(now_client, FILL_EVENTS, keep_ms=AT_ONCE) == 10
 
 
 def test_young_entries_are_kept(now_client: redis.Redis, published: list[bytes]) -> None:
     for group in REQUIRED:
         now_client.xack(FILL_EVENTS, group, *take(now_client, group, 10))
     assert trim(now_client, FILL_EVENTS, keep_ms=60_000) == 0
-    assert trim_all(now_client, keep_ms=0)[FILL_EVENTS] == 10
+    assert trim_all(now_client, keep_ms=AT_ONCE)[FILL_EVENTS] == 10
 
 
 def test_trimming_an_empty_bus_does_nothing(now_client: redis.Redis) -> None:
-    assert trim_all(now_client, keep_ms=0) == dict.fromkeys(ALL_STREAMS, 0)
+    assert trim_all(now_client, keep_ms=AT_ONCE) == dict.fromkeys(ALL_STREAMS, 0)
     assert now_client.keys() == []
 
 
@@ -110,7 +112,7 @@ def test_random_acks_never_lose_an_entry(valkey: ValkeyServer, event: MakeEvent,
             delivered[group].remove(entry_id)
             client.xack(FILL_EVENTS, group, entry_id)
             unacknowledged[group].discard(entry_id)
-        trim(client, FILL_EVENTS, keep_ms=0)
+        trim(client, FILL_EVENTS, keep_ms=AT_ONCE)
         needed = set.union(*unacknowledged.values())
         left = ids(client)
         assert needed <= set(left)

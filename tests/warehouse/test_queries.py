@@ -8,8 +8,8 @@ import pytest
 
 from streams.message import Message
 from tests.warehouse.conftest import START, MakeFill
-from trading.enums import Action, OrderStatus, Outcome, Platform
-from trading.events import FILL_EVENTS, TRADE_EVENTS, AlertRaised, Event, Severity, TradeExecuted, encode
+from trading.enums import Action, OrderStatus, Outcome, Platform, Severity
+from trading.events import FILL_EVENTS, TRADE_EVENTS, AlertRaised, Event, TradeExecuted, encode
 from warehouse.clickhouse import Client
 from warehouse.queries import EventFilter, count_by_type, count_events, load_events, load_trades
 from warehouse.rows import EVENT_COLUMNS, TRADE_COLUMNS, event_row, trade_row
