@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import aiohttp
 import msgspec
-from aiohttp_socks import ProxyConnector, ProxyError
+from aiohttp_socks import ProxyConnectionError, ProxyConnector, ProxyError, ProxyTimeoutError
 from python_socks import parse_proxy_url
 from yarl import URL
 
@@ -22,7 +22,7 @@ from venues.permit import ask_permit
 _KEEP_ALIVE_S = 50.0
 """Below the idle limits of servers in the way, so that an order rarely meets a connection just being closed."""
 
-_FAILURES = (aiohttp.ClientError, ProxyError, OSError, TimeoutError)
+_FAILURES = (aiohttp.ClientError, ProxyError, ProxyConnectionError, ProxyTimeoutError, OSError, TimeoutError)
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
