@@ -35,6 +35,7 @@ from strategies.exposures import (
 )
 from strategies.handlers.plan import RestingOrder
 from strategies.inbox import Inbox
+from strategies.specs import SpecBook
 from trading.enums import OrderStatus, Outcome
 from trading.errors import TradingError
 from trading.instruments import Book, MarketSpec
@@ -75,7 +76,7 @@ class Dispatcher:
         self,
         conn: Connection,
         signer: Signer,
-        specs: Mapping[str, MarketSpec],
+        specs: SpecBook,
         books: Mapping[str, Book],
         clock: Callable[[], datetime],
     ) -> None:
@@ -106,6 +107,7 @@ class Dispatcher:
             fills = await batch.effects()
             rows = [ExposureRow(*row) for row in await exposure_cursor.fetchall()]
             open_orders = [OpenOrder(*row) for row in await order_cursor.fetchall()]
+            await self._specs.ensure(conn, {row.market_key for row in rows})
             around = Surroundings(
                 open_orders=adjusted(open_orders, batch.progress()),
                 hedge_positions=_held(await position_cursor.fetchall()),

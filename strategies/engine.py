@@ -16,16 +16,18 @@ from uuid import UUID
 import psycopg
 import structlog
 
-from accounts.answers import Pool, announce_orders
+from accounts.answers import Pool
 from accounts.executor import Executor
 from strategies.announcements import exposure_changed
 from strategies.dispatch import Dispatched, Dispatcher
 from strategies.exposures import load_open_exposures
 from strategies.inbox import Inbox
+from strategies.specs import BookShelf, SpecBook
 from streams.message import Message
 from streams.publisher import Publisher
 from streams.reader import GroupReader
 from trading.enums import OrderStatus
+from trading.errors import VenueError
 from trading.events import STRATEGY_EVENTS
 from trading.orders import TERMINAL
 
@@ -34,6 +36,7 @@ log = structlog.get_logger()
 SWEEP_EVERY_S = 1.0
 SWEEP_MOST = 200
 RECOVER_EVERY_S = 1.0
+REFRESH_EVERY_S = 2.0
 LONGEST_HOLD_S = 60.0
 
 
@@ -46,8 +49,9 @@ class Engine:
         reader: GroupReader,
         dispatcher: Dispatcher,
         sweeper: Dispatcher,
-        sweep_conn: psycopg.AsyncConnection[Any],
         executor: Executor,
+        specs: SpecBook,
+        books: BookShelf,
         publisher: Publisher,
         pool: Pool,
         clock: Callable[[], datetime],
@@ -55,8 +59,10 @@ class Engine:
         self._reader = reader
         self._dispatcher = dispatcher
         self._sweeper = sweeper
-        self._sweep_conn = sweep_conn
+        self._sweeping = asyncio.Lock()
         self._executor = executor
+        self._specs = specs
+        self._books = books
         self._publisher = publisher
         self._pool = pool
         self._clock = clock
@@ -75,6 +81,7 @@ class Engine:
             loops = [
                 group.create_task(self._every(SWEEP_EVERY_S, self._sweep, "sweep")),
                 group.create_task(self._every(RECOVER_EVERY_S, self._executor.recover, "recover")),
+                group.create_task(self._every(REFRESH_EVERY_S, self._refresh_specs, "specs")),
             ]
             await self._read_until_stopped()
             for loop in loops:
@@ -133,15 +140,16 @@ class Engine:
         await self._reader.ack([message for message in messages if message.key not in refused])
         for message, reason in inbox.refused:
             await self._reader.dead_letter(message, reason)
-        if told:
-            async with self._pool.connection() as conn:
-                await announce_orders(conn, self._publisher, told)
+        self._executor.announce(told)
         await self._follow_up(done)
         await self._follow_up(done_after)
 
     async def _follow_up(self, done: Dispatched) -> None:
         for cancel in done.cancels:
             self._spawn(self._executor.cancel(cancel.client_order_id))
+        for evaluation in done.evaluations:
+            if evaluation.needs_book:
+                self._spawn(self._look_with_book(evaluation.row.id, evaluation.row.market_key))
         now = self._clock()
         events = [exposure_changed(evaluation, now) for evaluation in done.evaluations]
         if events:
@@ -150,14 +158,33 @@ class Engine:
     async def _sweep(self) -> None:
         """Look again at what still owes something: level-triggered, so a lost message cannot lose a hedge."""
         now = self._clock()
-        ids = await load_open_exposures(self._sweep_conn, now - timedelta(seconds=SWEEP_EVERY_S), SWEEP_MOST)
+        async with self._pool.connection() as conn:
+            ids = await load_open_exposures(conn, now - timedelta(seconds=SWEEP_EVERY_S), SWEEP_MOST)
         due: Mapping[UUID, str] = {
             exposure_id: "sweep"
             for exposure_id in ids
             if exposure_id not in self._held or self._held[exposure_id][1] <= now
         }
         if due:
-            await self._follow_up(await self._sweeper.dispatch(Inbox(), due))
+            async with self._sweeping:
+                done = await self._sweeper.dispatch(Inbox(), due)
+            await self._follow_up(done)
+
+    async def _look_with_book(self, exposure_id: UUID, market_key: str) -> None:
+        """A strategy prices from the book and had none: fetch it and look again."""
+        try:
+            await self._books.fetch(market_key)
+        except VenueError as error:
+            log.warning("book_not_fetched", market=market_key, error=error.slug)
+            return
+        async with self._sweeping:
+            done = await self._sweeper.dispatch(Inbox(), {exposure_id: "book"})
+        if not any(evaluation.needs_book for evaluation in done.evaluations):
+            await self._follow_up(done)
+
+    async def _refresh_specs(self) -> None:
+        async with self._pool.connection() as conn:
+            await self._specs.refresh(conn)
 
     def _hold(self, exposure_id: UUID) -> None:
         """The venue refused this exposure's hedge: look again later, and later still when it refuses again."""

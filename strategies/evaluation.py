@@ -10,7 +10,7 @@ import msgspec
 
 from accounts.ledger.rows import NewOrder, OrderProgress, RecordedFill
 from strategies import risk
-from strategies.config import DeltaNeutralConfig, parse_config
+from strategies.config import DeltaNeutralConfig, PricePolicy, parse_config
 from strategies.exposure import ExposureState, lots_json, parse_lots, yes_price_of
 from strategies.exposures import ExposureRow, ExposureUpdate, NewDecision, OpenOrder
 from strategies.handlers.plan import AccountView, HedgeState, Plan, PlannedHedge, RestingOrder, Wake
@@ -49,6 +49,8 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     decision: NewDecision | None
     changed: bool
     """False when nothing at all moved: then nothing is written."""
+    needs_book: bool
+    """True when the strategy prices from the book, something is owed, and no fresh book was there."""
 
 
 @lru_cache(maxsize=4096)
@@ -179,6 +181,9 @@ def evaluate(
         cancels=plan.cancels,
         decision=decision,
         changed=decision is not None or _moved(row, update),
+        needs_book=config.price_policy is PricePolicy.BOOK
+        and told == Reason.NO_PRICE
+        and row.market_key not in around.books,
     )
 
 

@@ -13,9 +13,8 @@ from accounts.ledger.orders import record_orders
 from accounts.ledger.rows import Received
 from accounts.models import Account, Fill, Order, Position
 from markets.models import Market
-from trading.enums import Action, FeeKind, Outcome, Settlement
-
 from tests.ledger.conftest import NOW, new_order, received
+from trading.enums import Action, FeeKind, Outcome, Settlement
 
 ONE_WEI = Decimal(1).scaleb(-18)
 Connection = psycopg.AsyncConnection[Any]
@@ -59,9 +58,7 @@ async def test_a_fill_advances_its_order(conn: Connection, market: Market, prima
     assert fill.order_id == order.id
 
 
-async def test_a_fee_in_shares_arrives_with_the_settlement(
-    conn: Connection, market: Market, primary: Account
-) -> None:
+async def test_a_fee_in_shares_arrives_with_the_settlement(conn: Connection, market: Market, primary: Account) -> None:
     await record(conn, received(primary, "s1:0xaa"))
     (settled,) = await record(
         conn,
