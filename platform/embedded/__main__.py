@@ -12,7 +12,7 @@ from types import FrameType
 
 from embedded.child import command_of
 from embedded.engines import start_engines, stop_engines
-from embedded.environment import load_environment
+from embedded.environment import ROOT, load_environment, load_given
 from embedded.errors import EmbeddedError
 from embedded.runfile import load_processes
 from embedded.state import StateDir
@@ -49,19 +49,22 @@ def parse_arguments() -> argparse.Namespace:
     execute = commands.add_parser("exec", help="run a command against the running system")
     execute.set_defaults(command=execute_command)
     for command in (run, engines, status, stop, execute):
-        folder = Path(os.environ.get("HEDGEROW_STATE_DIR") or "var")
+        folder = Path(load_given().get("HEDGEROW_STATE_DIR") or ROOT / "var")
         command.add_argument("--state", type=Path, default=folder, help="the folder of all state (var)")
     execute.add_argument("argv", nargs=argparse.REMAINDER, help="for example: manage.py shell")
     return parser.parse_args()
 
 
 def run_system(options: argparse.Namespace) -> int:
-    text = os.environ.get("HEDGEROW_PORT") or DEFAULT_PORT
+    given = load_given()
+    text = given.get("HEDGEROW_PORT") or DEFAULT_PORT
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise EmbeddedError(f"HEDGEROW_PORT must be a port number between 1 and 65535, not {text!r}.")
     ended = stop_on_signals()
     begun = time.monotonic()
-    system = System(options.state, web_port=int(text), paper=options.paper, accounts=options.accounts, say=show)
+    system = System(
+        options.state, web_port=int(text), paper=options.paper, accounts=options.accounts, given=given, say=show
+    )
     try:
         system.start()
         show(f"\nHedgerow is running at {system.address} after {time.monotonic() - begun:.1f} s. Ctrl-C stops it.")
@@ -81,7 +84,7 @@ def run_system(options: argparse.Namespace) -> int:
 
 def run_engines(options: argparse.Namespace) -> int:
     ended = stop_on_signals()
-    urls = start_engines(options.state)
+    urls = start_engines(options.state, load_given())
     try:
         for name, url in urls.environment().items():
             show(f"export {name}={url}")

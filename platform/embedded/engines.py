@@ -70,7 +70,7 @@ class Engines:
 _running: dict[Path, ExitStack] = {}
 
 
-def start_engines(state_dir: Path) -> EngineUrls:
+def start_engines(state_dir: Path, environment: Mapping[str, str] = os.environ) -> EngineUrls:
     """Start PostgreSQL, Redis and ClickHouse with their data below `state_dir` and hold its lock.
 
     They end with this process, even if it is killed. Raises AlreadyRunning, DiskFull or StartFailed.
@@ -79,7 +79,7 @@ def start_engines(state_dir: Path) -> EngineUrls:
     stack = ExitStack()
     with stack:
         stack.enter_context(state.locked())
-        engines = Engines(state)
+        engines = Engines(state, environment)
         urls = engines.start()
         stack.callback(engines.stop)
         _running[state.root] = stack.pop_all()

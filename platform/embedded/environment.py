@@ -23,13 +23,13 @@ PAPER_CHAIN_ID = "56"
 def system_environment(
     state: StateDir, urls: EngineUrls, web_port: int, paper_port: int | None, given: Mapping[str, str] = os.environ
 ) -> dict[str, str]:
-    """What all processes share. The private key's place is not in it; see `keyholder_environment`.
+    """What all processes share. The private key's place is kept from them; see `keyholder_environment`.
 
     With a `paper_port` the venue is the paper one, whatever was given before.
     """
-    environment = {name: value for name, value in given.items() if name != PRIVATE_KEY}
-    environment |= urls.environment()
+    environment = {**given, **urls.environment()}
     environment |= {
+        PRIVATE_KEY: "",  # said, not left out: a line in .env must not hand it to every process
         "HEDGEROW_STATE_DIR": str(state.root),
         "HEDGEROW_PORT": str(web_port),
         "DJANGO_SETTINGS_MODULE": "hedgerow.settings",
@@ -59,8 +59,26 @@ def keyholder_environment(
 
 def record_environment(state: StateDir, environment: Mapping[str, str], given: Mapping[str, str]) -> None:
     """Keep what this system added to the environment it was started in."""
-    added = {name: value for name, value in environment.items() if given.get(name) != value}
+    added = {name: value for name, value in environment.items() if given.get(name) != value and name != PRIVATE_KEY}
     write_json(state.run / "environment.json", added, mode=0o600)
+
+
+def load_given(environment: Mapping[str, str] = os.environ, file: Path | None = None) -> dict[str, str]:
+    """What a person has set: the process environment over the lines of `.env` (or of HEDGEROW_ENV_FILE).
+
+    Read here as well as in the settings, so that a DATABASE_URL in that file replaces the embedded engine.
+    """
+    named = environment.get("HEDGEROW_ENV_FILE", str(ROOT / ".env"))
+    path = file or (Path(named) if named else None)
+    lines = path.read_text(encoding="utf-8").splitlines() if path is not None and path.is_file() else []
+    given: dict[str, str] = {}
+    for line in lines:
+        name, equals, value = line.strip().removeprefix("export ").partition("=")
+        if equals and name.strip().isidentifier():
+            value = value.strip()
+            quoted = len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
+            given[name.strip()] = value[1:-1] if quoted else value
+    return {**given, **environment}
 
 
 def load_environment(state_dir: Path) -> dict[str, str]:

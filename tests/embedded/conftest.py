@@ -1,5 +1,6 @@
 """Real engines in temporary folders, and a tiny product of stand-in processes for the supervisor."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +17,17 @@ def state_dir() -> Iterator[Path]:
         yield root
 
 
+@pytest.fixture
+def bare_environment() -> dict[str, str]:
+    """For processes of our own: nothing that names an engine or a system already running."""
+    kept = ("PATH", "HOME", "PYTHONPATH", "SSL_CERT_FILE")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"HEDGEROW_ENV_FILE": ""}
+
+
 @pytest.fixture(scope="session")
 def engine_urls() -> Iterator[EngineUrls]:
     with temporary_state("hedgerow-test-") as root:
-        yield start_engines(root)
+        yield start_engines(root, {})
         stop_engines(root)
 
 

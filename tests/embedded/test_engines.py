@@ -159,7 +159,7 @@ def test_secrets_are_for_the_owner_only(state_dir: Path) -> None:
 
 
 def test_commits_are_on_disk_when_acknowledged(state_dir: Path) -> None:
-    urls = start_engines(state_dir)
+    urls = start_engines(state_dir, {})
     with psycopg.connect(urls.database_url) as connection:
         for name, value in (("fsync", "on"), ("synchronous_commit", "on"), ("password_encryption", "scram-sha-256")):
             assert connection.execute("SELECT current_setting(%s)", (name,)).fetchone() == (value,)
@@ -169,12 +169,12 @@ def test_commits_are_on_disk_when_acknowledged(state_dir: Path) -> None:
             "append*"
         )
     with pytest.raises(AlreadyRunning, match=f"pid {os.getpid()}"):
-        start_engines(state_dir)
+        start_engines(state_dir, {})
     assert set(load_processes(state_dir)) == {"postgres", "redis", "clickhouse"}
     assert "password" not in repr(urls)
     stop_engines(state_dir)
     assert load_processes(state_dir) == {}
-    assert start_engines(state_dir) == urls
+    assert start_engines(state_dir, {}) == urls
     stop_engines(state_dir)
 
 
@@ -210,7 +210,7 @@ def test_reused_pid_does_not_block_postgres(state_dir: Path) -> None:
 
 
 def test_engines_die_with_a_killed_parent(state_dir: Path) -> None:
-    code = f"import time; from pathlib import Path; from embedded.engines import start_engines; start_engines(Path({str(state_dir)!r})); print('up', flush=True); time.sleep(60)"  # noqa: E501
+    code = f"import time; from pathlib import Path; from embedded.engines import start_engines; start_engines(Path({str(state_dir)!r}), {{}}); print('up', flush=True); time.sleep(60)"  # noqa: E501
     parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"up\n"
@@ -224,7 +224,7 @@ def test_engines_die_with_a_killed_parent(state_dir: Path) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert all(is_free(port) for port in load_json(state_dir / "run" / "ports.json").values())
-    start_engines(state_dir)  # and the lock died with it, too
+    start_engines(state_dir, {})  # and the lock died with it, too
     stop_engines(state_dir)
 
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from embedded.child import Child, spawn
-from embedded.environment import PRIVATE_KEY, load_environment
+from embedded.environment import PRIVATE_KEY, load_environment, load_given
 from embedded.errors import AlreadyRunning, EmbeddedError, PortInUse, StartFailed
 from embedded.logs import rotate_logs
 from embedded.processes import Plan, PlanInputs, answers, product_plan
@@ -96,7 +96,7 @@ def test_system_starts_restarts_and_stops_everything(system: System, state_dir: 
     assert any(line.startswith("engine") and "signal 9" in line for line in said)
 
     with pytest.raises(AlreadyRunning, match=f"pid {os.getpid()}, at {system.address}"):
-        System(state_dir, web_port=1, make_plan=stand_in_plan).start()
+        System(state_dir, web_port=1, make_plan=stand_in_plan, given={}).start()
     assert urllib.request.urlopen(f"{system.address}/").read() == b"ok"  # and no damage was done
 
     alive = load_processes(state_dir).values()
@@ -116,7 +116,8 @@ def is_back(state_dir: Path, before: ProcessRecord) -> bool:
 def test_only_keyholders_learn_where_the_private_key_is(system: System, state_dir: Path) -> None:
     records = load_processes(state_dir)
     assert PRIVATE_KEY.encode() in Path(f"/proc/{records['engine'].pid}/environ").read_bytes()
-    assert PRIVATE_KEY.encode() not in Path(f"/proc/{records['recorder'].pid}/environ").read_bytes()
+    recorder = Path(f"/proc/{records['recorder'].pid}/environ").read_bytes().split(b"\0")
+    assert f"{PRIVATE_KEY}=".encode() in recorder  # empty, so that no .env can fill it in
     assert PRIVATE_KEY not in load_environment(state_dir)
     assert load_environment(state_dir)["DATABASE_URL"] == system.environment["DATABASE_URL"]
     assert (state_dir / "run" / "environment.json").stat().st_mode & 0o077 == 0
@@ -126,10 +127,10 @@ def test_only_keyholders_learn_where_the_private_key_is(system: System, state_di
 
 
 def test_product_gives_the_key_to_three_processes_and_setup() -> None:
-    inputs = PlanInputs(8000, 9000, 10, "/state", shared={"A": "1"}, keyholder={"A": "1", PRIVATE_KEY: "/k"})
+    inputs = PlanInputs(8000, 9000, 10, "/state", shared={PRIVATE_KEY: ""}, keyholder={PRIVATE_KEY: "/k"})
     plan = product_plan(inputs)
     everything = (*plan.venues, *plan.commands, *plan.processes)
-    assert {spec.name for spec in everything if PRIVATE_KEY in spec.env} == {"setup", "engine", "worker", "listener"}
+    assert {spec.name for spec in everything if spec.env[PRIVATE_KEY]} == {"setup", "engine", "worker", "listener"}
     assert [spec.name for spec in everything] == ["paper", "migrate", "setup", "web", "engine", "worker", "beat",
                                                   "listener", "recorder", "quoter"]  # fmt: skip
     live = product_plan(PlanInputs(8000, None, 10, "/state", shared={}, keyholder={}))
@@ -142,7 +143,7 @@ def test_web_port_in_use_is_said_before_anything_starts(state_dir: Path, said: l
         stranger.listen()
         port = stranger.getsockname()[1]
         with pytest.raises(PortInUse, match=f"Port {port} .* HEDGEROW_PORT={port + 1} make run"):
-            System(state_dir, web_port=port, make_plan=stand_in_plan, say=said.append).start()
+            System(state_dir, web_port=port, make_plan=stand_in_plan, given={}, say=said.append).start()
     assert load_processes(state_dir) == {}
     assert said == []
 
@@ -278,10 +279,10 @@ def test_logs_stay_small(tmp_path: Path) -> None:
     assert (tmp_path / "web.log.1").read_text() == "4" * 1000
 
 
-def test_stop_command_ends_engines_of_another_terminal(state_dir: Path) -> None:
+def test_stop_command_ends_engines_of_another_terminal(state_dir: Path, bare_environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "embedded"]
     where = ["--state", str(state_dir)]
-    running = subprocess.Popen([*command, "engines", *where], stdout=subprocess.PIPE, text=True)
+    running = subprocess.Popen([*command, "engines", *where], env=bare_environment, stdout=subprocess.PIPE, text=True)
     assert running.stdout is not None
     urls = [running.stdout.readline().split("=")[0] for _ in range(3)]
     assert urls == ["export DATABASE_URL", "export REDIS_URL", "export CLICKHOUSE_URL"]
@@ -294,10 +295,11 @@ def test_stop_command_ends_engines_of_another_terminal(state_dir: Path) -> None:
     assert subprocess.run([*command, "status", *where], capture_output=True).returncode == 1
 
 
-def test_ctrl_c_reaches_the_supervisor_only(state_dir: Path) -> None:
+def test_ctrl_c_reaches_the_supervisor_only(state_dir: Path, bare_environment: dict[str, str]) -> None:
     """A terminal sends SIGINT to the whole foreground group; engines must end in order, not all at once."""
     running = subprocess.Popen(
         [sys.executable, "-m", "embedded", "engines", "--state", str(state_dir)],
+        env=bare_environment,
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
@@ -318,3 +320,12 @@ def test_dead_child_is_never_signalled() -> None:
     assert sleeper.poll() is None
     sleeper.kill()
     sleeper.wait()
+
+
+def test_env_file_gives_way_to_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# a comment\nexport DATABASE_URL='postgresql://real/db'\nHEDGEROW_PORT=9000\n\nnot a line\n")
+    given = load_given({"HEDGEROW_ENV_FILE": str(file), "HEDGEROW_PORT": "9001"})
+    assert given["DATABASE_URL"] == "postgresql://real/db"
+    assert given["HEDGEROW_PORT"] == "9001"
+    assert "DATABASE_URL" not in load_given({"HEDGEROW_ENV_FILE": ""})
