@@ -153,6 +153,7 @@ STATIC_ROOT = env.read_path("HEDGEROW_STATIC_ROOT", BASE_DIR / "staticfiles")
 
 LANGUAGE_CODE = "en"
 USE_I18N = False
+DATETIME_FORMAT = "Y-m-d H:i:s"
 USE_TZ = True
 TIME_ZONE = "UTC"
 

@@ -1,4 +1,4 @@
-"""What every app's admin is made of: rows that are only read, exact amounts, and actions that ask for a typed reason."""
+"""What every app's admin is made of: rows only read, exact amounts, and actions that ask for a typed reason."""
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -34,7 +34,7 @@ class DeskModelAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 class ReadOnlyAdmin(DeskModelAdmin):
-    """Rows only code writes. Every field is shown but `hidden` ones and bytes; nothing can be added, changed, removed."""
+    """Rows only code writes: nothing is added, changed, removed. Shows every field but `hidden` ones and bytes."""
 
     hidden: tuple[str, ...] = ()
 
