@@ -8,6 +8,7 @@ from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
+from hedgerow.admin_look import UNFOLD as UNFOLD
 from hedgerow.environment import Environment, load_environment_file, load_running_system
 from hedgerow.logs import configure_logging
 from trading.enums import Mode
