@@ -51,6 +51,8 @@ class _Connection:
         self.token = token
         self.grace_s = 0.0
         self.replace = asyncio.Event()
+        self.early: list[tuple[bytes, int]] = []
+        """Events that overtook the reply to the subscription: told after CONNECTED."""
 
 
 class WalletStream:
@@ -98,6 +100,8 @@ class WalletStream:
             began = time.monotonic()
             while connection is not None:
                 self._tell(WalletEventKind.CONNECTED)
+                for data, received_at_ns in connection.early:
+                    self._take(data, received_at_ns)
                 connection = await self._follow(connection)
             if time.monotonic() - began > _STEADY_S:
                 self._backoff.reset()
@@ -146,7 +150,10 @@ class WalletStream:
             frame = _decode(message.data)
             if frame is not None and frame.type == "R":
                 return frame
-            await self._handle(connection, frame, time.time_ns())
+            if frame is not None and frame.topic.startswith(_WALLET_TOPIC):
+                connection.early.append((bytes(frame.data), time.time_ns()))
+            else:
+                await self._handle(connection, frame, time.time_ns())
 
     async def _follow(self, connection: _Connection) -> _Connection | None:
         """Read `connection` until it ends (None) or until its successor is subscribed (the successor)."""
