@@ -67,6 +67,7 @@ class Engine:
         self._pool = pool
         self._clock = clock
         self._stopping = asyncio.Event()
+        self._swept_to = UUID(int=0)
         self._held: dict[UUID, tuple[int, datetime]] = {}
         self._commands: set[asyncio.Task[None]] = set()
 
@@ -159,7 +160,9 @@ class Engine:
         """Look again at what still owes something: level-triggered, so a lost message cannot lose a hedge."""
         now = self._clock()
         async with self._pool.connection() as conn:
-            ids = await load_open_exposures(conn, now - timedelta(seconds=SWEEP_EVERY_S), SWEEP_MOST)
+            before = now - timedelta(seconds=SWEEP_EVERY_S)
+            ids = await load_open_exposures(conn, before, self._swept_to, SWEEP_MOST)
+        self._swept_to = ids[-1] if len(ids) == SWEEP_MOST else UUID(int=0)
         due: Mapping[UUID, str] = {
             exposure_id: "sweep"
             for exposure_id in ids

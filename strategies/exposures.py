@@ -184,8 +184,8 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 _OPEN = """
 SELECT e.id FROM strategies_exposure e
 JOIN strategies_strategy s ON s.id = e.strategy_id
-WHERE (e.need <> 0 OR e.in_flight <> 0) AND s.state <> 'halted' AND e.updated_at < %s
-ORDER BY e.updated_at LIMIT %s
+WHERE (e.need <> 0 OR e.in_flight <> 0) AND s.state <> 'halted' AND e.updated_at < %s AND e.id > %s
+ORDER BY e.id LIMIT %s
 """
 
 
@@ -264,7 +264,10 @@ async def queue_decisions(conn: Connection, decisions: Sequence[NewDecision], no
         )
 
 
-async def load_open_exposures(conn: Connection, before: datetime, limit: int) -> list[UUID]:
-    """Exposures that still need something or have something in flight, untouched since `before`, oldest first."""
-    cursor = await conn.execute(_OPEN, (before, limit), prepare=True)
+async def load_open_exposures(conn: Connection, before: datetime, after: UUID, limit: int) -> list[UUID]:
+    """Exposures that still need something or have something in flight, untouched since `before`, by id beyond `after`.
+
+    Fewer than `limit` means the end: begin again at the zero UUID, so that every one has its turn.
+    """
+    cursor = await conn.execute(_OPEN, (before, after, limit), prepare=True)
     return [row[0] for row in await cursor.fetchall()]
