@@ -47,6 +47,7 @@ class HttpSession:
             total=total_timeout_s, connect=connect_timeout_s, sock_connect=connect_timeout_s
         )
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         if proxy_url is not None:
             _check_proxy_url(proxy_url)
 
@@ -89,12 +90,15 @@ class HttpSession:
             raise RetryLater(self._slug("websocket_unavailable"), type(error).__name__) from None
 
     async def close(self) -> None:
-        """Close every connection of the account."""
+        """Close every connection of the account, for good: whatever is asked afterwards raises RetryLater."""
+        self._closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise RetryLater("session_closed")
         if self._session is None:
             trace = aiohttp.TraceConfig()
             trace.on_request_headers_sent.append(_mark_leaving)

@@ -144,7 +144,8 @@ class PredictClient:
     async def fetch_fills(self, since_ms: int) -> list[VenueFill]:
         """Settled executions of this account's orders at or after `since_ms`, oldest first.
 
-        The venue tells their time in whole seconds, so some from up to a second earlier come along: count by trade_id.
+        Whole seconds at the venue: some from up to a second before come along, so count by trade_id. A match shows up
+        only once it has settled, seconds after it was made: let `since_ms` overlap the last look by a minute.
         """
         since_s = max(since_ms // 1000, 0)
         fills: list[VenueFill] = []

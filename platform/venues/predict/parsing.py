@@ -72,8 +72,8 @@ def parse_market(market: WireMarket, category: WireCategory | None = None) -> Ma
         slug=market.category_slug,
         category=category.title if category is not None else "",
         status=_market_status(market),
-        yes_token=yes.on_chain_id,
-        no_token=no.on_chain_id,
+        yes_token=_token(yes.on_chain_id),
+        no_token=_token(no.on_chain_id),
         condition_id=market.condition_id,
         tick=Decimal(1).scaleb(-market.decimal_precision),
         lot=LOT,
@@ -85,6 +85,12 @@ def parse_market(market: WireMarket, category: WireCategory | None = None) -> Ma
         ends_at_ms=None if category is None or category.ends_at is None else milliseconds(category.ends_at),
         payout_yes=_payout(market.status, yes, no),
     )
+
+
+def _token(on_chain_id: str) -> str:
+    if not on_chain_id.isascii() or not on_chain_id.isdigit() or int(on_chain_id) >= 1 << 256:
+        raise InvalidValue(f"{on_chain_id!r} is not a token id")
+    return on_chain_id
 
 
 def _market_status(market: WireMarket) -> MarketStatus:

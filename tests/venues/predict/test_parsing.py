@@ -42,6 +42,14 @@ def test_live_market_becomes_a_spec() -> None:
     assert (spec.status, spec.payout_yes, spec.fee_rate_bps) == (MarketStatus.OPEN, None, 200)
 
 
+@pytest.mark.parametrize("token", ["", "-1", "0x12", "1.0", str(1 << 256)])
+def test_market_without_real_tokens_is_refused(token: str) -> None:
+    market = load("market", Data[WireMarket])
+    outcomes = [msgspec.structs.replace(market.outcomes[0], on_chain_id=token), market.outcomes[1]]
+    with pytest.raises(InvalidValue):
+        parse_market(msgspec.structs.replace(market, outcomes=outcomes))
+
+
 def test_end_and_title_come_from_the_category() -> None:
     category = load("category", Data[WireCategory])
     spec = parse_market(category.markets[0], category)

@@ -223,6 +223,13 @@ async def test_token_refused_twice_is_a_rejection(faulty: FaultyVenue, client: P
     assert len(faulty.sent("/v1/orders")) == 2
 
 
+async def test_closed_client_sends_nothing_more(faulty: FaultyVenue, client: PredictClient) -> None:
+    await client.close()
+    with pytest.raises(RetryLater, match="session_closed"):
+        await client.submit(ORDER)
+    assert not faulty.sent("/v1/orders")
+
+
 async def test_failed_login_means_nothing_left(faulty: FaultyVenue) -> None:
     faulty.behave["GET /v1/auth/message"] = TEXT
     faulty.behave["POST /v1/auth"] = fault.refusal(403, "forbidden")
