@@ -1,7 +1,7 @@
 """MarketSpec from rows: what the executor and the strategies price and sign with.
 
 Two readers of the same columns: `spec_from_row` for Django code, `load_specs` for the engine's own connection.
-A stub (a market met in a fill before the catalogue knew it) has no tick and gives no spec: nothing may be ordered in it.
+A stub (a market met in a fill before the catalogue knew it) has no tick and gives no spec: nothing is ordered there.
 """
 
 from collections.abc import Collection, Iterable

@@ -100,7 +100,7 @@ def record_markets(
         unchanged = sorted(set(wanted) - {row.id for row in written})
         Market.objects.filter(id__in=unchanged).update(synced_at=now)
         closed = _close(platform, gone, now)
-        events.extend(_event(platform, market_id, "status", "closed", now, None) for market_id in closed)
+        events.extend(_event(platform, market_id, "status", "closed", now, since) for market_id, since in closed)
     return SyncResult(len(specs), added, len(written) - added, len(closed)), events
 
 
@@ -116,12 +116,13 @@ def _choose_unlisted(platform: Platform, listed: Collection[str], now: datetime)
     return [row.market_id for row in rows if row.id not in listed][:ASK_AT_MOST]
 
 
-def _close(platform: Platform, gone: Collection[str], now: datetime) -> list[str]:
+def _close(platform: Platform, gone: Collection[str], now: datetime) -> list[tuple[str, datetime | None]]:
+    """Close them; gives the venue ids of those that were not, and when each was last seen."""
     keys = [market_key(platform, market_id) for market_id in gone]
     rows = Market.objects.filter(id__in=keys).exclude(
         status__in=[MarketStatus.CLOSED.value, MarketStatus.RESOLVED.value]
     )
-    closed = list(rows.values_list("market_id", flat=True))
+    closed = list(rows.values_list("market_id", "synced_at"))
     rows.update(status=MarketStatus.CLOSED.value, synced_at=now)
     return closed
 

@@ -62,7 +62,7 @@ class Command(BaseCommand):
 
 
 def record_operator(*, reset: bool) -> str | None:
-    """Make the operator, or with `reset` give them a new password. Gives the password, or None when nothing was done."""
+    """Make the operator, or with `reset` give them a new password. Gives it, or None when nothing was done."""
     with transaction.atomic():
         operator = User.objects.select_for_update().filter(username=OPERATOR).first()
         if operator is not None and not reset:
