@@ -6,15 +6,16 @@ from decimal import Decimal
 
 import pytest
 
+from tests.contracts.venue import Venue
 from trading.enums import Action, Liquidity, MarketStatus, OrderStatus, OrderType, Outcome
-from trading.errors import NotFound, Rejected
+from trading.errors import NotFound, Rejected, UnknownOutcome
 from venues.contract import WalletEventKind
 
 K = WalletEventKind
 YES, NO, BUY, SELL = Outcome.YES, Outcome.NO, Action.BUY, Action.SELL
 
 
-async def test_01_markets_are_listed_with_what_orders_need(venue) -> None:
+async def test_01_markets_are_listed_with_what_orders_need(venue: Venue) -> None:
     made = await venue.new_market()
     data = venue.market_data()
     try:
@@ -30,7 +31,7 @@ async def test_01_markets_are_listed_with_what_orders_need(venue) -> None:
         await data.close()
 
 
-async def test_02_submitted_order_rests_and_is_found_by_hash(venue) -> None:
+async def test_02_submitted_order_rests_and_is_found_by_hash(venue: Venue) -> None:
     desk = await venue.open_desk()
     before = time.time_ns()
     order = desk.order(YES, BUY, "0.40", "10")
@@ -45,7 +46,7 @@ async def test_02_submitted_order_rests_and_is_found_by_hash(venue) -> None:
     assert [s.order_hash for s in await desk.client.fetch_open_orders()] == [order.order_hash]
 
 
-async def test_03_same_bytes_twice_are_one_order(venue) -> None:
+async def test_03_same_bytes_twice_are_one_order(venue: Venue) -> None:
     desk = await venue.open_desk()
     order = desk.order(YES, BUY, "0.40", "10")
     await desk.client.submit(order)
@@ -55,7 +56,7 @@ async def test_03_same_bytes_twice_are_one_order(venue) -> None:
     assert len(await desk.client.fetch_open_orders()) == 1
 
 
-async def test_04_an_order_beyond_the_funds_is_rejected(venue) -> None:
+async def test_04_an_order_beyond_the_funds_is_rejected(venue: Venue) -> None:
     desk = await venue.open_desk(funds="5")
     with pytest.raises(Rejected):
         await desk.client.submit(desk.order(YES, BUY, "0.60", "100"))
@@ -64,7 +65,7 @@ async def test_04_an_order_beyond_the_funds_is_rejected(venue) -> None:
     assert await desk.client.fetch_open_orders() == []
 
 
-async def test_05_cancelled_order_leaves_the_book(venue) -> None:
+async def test_05_cancelled_order_leaves_the_book(venue: Venue) -> None:
     desk = await venue.open_desk()
     orders = [desk.order(YES, BUY, f"0.{cents}", "10") for cents in (31, 32, 33)]
     for order in orders:
@@ -79,7 +80,7 @@ async def test_05_cancelled_order_leaves_the_book(venue) -> None:
     assert [s.order_hash for s in await desk.client.fetch_open_orders()] == [hashes[2]]
 
 
-async def test_06_one_unknown_hash_does_not_save_the_others(venue) -> None:
+async def test_06_one_unknown_hash_does_not_save_the_others(venue: Venue) -> None:
     desk = await venue.open_desk()
     order = desk.order(YES, BUY, "0.30", "10")
     await desk.client.submit(order)
@@ -89,13 +90,13 @@ async def test_06_one_unknown_hash_does_not_save_the_others(venue) -> None:
     assert answer.refused == {never_sent}
 
 
-async def test_07_unknown_order_is_not_found(venue) -> None:
+async def test_07_unknown_order_is_not_found(venue: Venue) -> None:
     desk = await venue.open_desk()
     with pytest.raises(NotFound):
         await desk.client.fetch_order(desk.order(YES, BUY, "0.40", "10").order_hash)
 
 
-async def test_08_matched_order_streams_accepted_matched_settled(venue) -> None:
+async def test_08_matched_order_streams_accepted_matched_settled(venue: Venue) -> None:
     maker, taker = await venue.open_desk(), await venue.open_desk()
     await maker.watch()
     await taker.watch()
@@ -118,7 +119,7 @@ async def test_08_matched_order_streams_accepted_matched_settled(venue) -> None:
     assert other.fee > 0
 
 
-async def test_09_rest_fills_say_what_the_stream_said(venue) -> None:
+async def test_09_rest_fills_say_what_the_stream_said(venue: Venue) -> None:
     maker, taker = await venue.open_desk(), await venue.open_desk()
     for desk in (maker, taker):
         await desk.watch()
@@ -150,7 +151,7 @@ async def test_09_rest_fills_say_what_the_stream_said(venue) -> None:
     assert await maker.client.fetch_fills(since_ms + 60_000) == []
 
 
-async def test_10_positions_and_balance_follow_the_fill(venue) -> None:
+async def test_10_positions_and_balance_follow_the_fill(venue: Venue) -> None:
     maker, taker = await venue.open_desk("100"), await venue.open_desk("100")
     await maker.watch()
     resting = maker.order(YES, BUY, "0.40", "10")
@@ -167,7 +168,7 @@ async def test_10_positions_and_balance_follow_the_fill(venue) -> None:
     assert (state.status, state.filled) == (OrderStatus.PARTIALLY_FILLED, 4)
 
 
-async def test_11_market_order_takes_and_never_rests(venue) -> None:
+async def test_11_market_order_takes_and_never_rests(venue: Venue) -> None:
     maker, taker = await venue.open_desk(), await venue.open_desk()
     await taker.watch()
     await maker.client.submit(maker.order(NO, BUY, "0.55", "5"))
@@ -177,7 +178,7 @@ async def test_11_market_order_takes_and_never_rests(venue) -> None:
     assert await taker.client.fetch_open_orders() == []
 
 
-async def test_12_book_is_told_in_yes_prices(venue) -> None:
+async def test_12_book_is_told_in_yes_prices(venue: Venue) -> None:
     desk = await venue.open_desk()
     data = venue.market_data()
     try:
@@ -191,7 +192,7 @@ async def test_12_book_is_told_in_yes_prices(venue) -> None:
         await data.close()
 
 
-async def test_13_dropped_stream_reconnects_and_says_so(venue) -> None:
+async def test_13_dropped_stream_reconnects_and_says_so(venue: Venue) -> None:
     desk = await venue.open_desk()
     await desk.watch()
     await venue.drop_streams()
@@ -200,7 +201,7 @@ async def test_13_dropped_stream_reconnects_and_says_so(venue) -> None:
     await desk.wait_for(K.ACCEPTED)
 
 
-async def test_14_drained_stream_misses_and_doubles_nothing(venue) -> None:
+async def test_14_drained_stream_misses_and_doubles_nothing(venue: Venue) -> None:
     desk = await venue.open_desk()
     await desk.watch()
     await venue.drain_streams()
@@ -216,16 +217,53 @@ async def test_14_drained_stream_misses_and_doubles_nothing(venue) -> None:
     assert len([event for event in desk.told if event.kind is K.CONNECTED]) == 2
 
 
-async def test_15_heartbeats_keep_a_quiet_stream_alive(venue) -> None:
+async def test_15_heartbeats_keep_a_quiet_stream_alive(venue: Venue) -> None:
     desk = await venue.open_desk()
     await desk.watch()
     await asyncio.sleep(1.8)  # more than three of this venue's heartbeats
     assert [event.kind for event in desk.told] == [K.CONNECTED]
 
 
-async def test_16_closed_client_ends_its_stream(venue) -> None:
+async def test_16_closed_client_ends_its_stream(venue: Venue) -> None:
     desk = await venue.open_desk()
     await desk.watch()
     await desk.close()
     assert desk._watch is not None
     assert desk._watch.done()
+
+
+async def test_17_lost_answer_is_unknown_and_the_order_is_found(venue: Venue) -> None:
+    desk = await venue.open_desk()
+    order = desk.order(YES, BUY, "0.40", "10")
+    await venue.lose_next_answer(desk)
+    with pytest.raises(UnknownOutcome):
+        await desk.client.submit(order)
+    assert (await desk.client.fetch_order(order.order_hash)).status is OrderStatus.ACCEPTED
+    assert (await desk.client.submit(order)).duplicate
+    assert len(await desk.client.fetch_open_orders()) == 1
+
+
+async def test_18_lost_request_is_unknown_and_may_be_sent_again(venue: Venue) -> None:
+    desk = await venue.open_desk()
+    order = desk.order(YES, BUY, "0.40", "10")
+    await venue.lose_next_request(desk)
+    with pytest.raises(UnknownOutcome):
+        await desk.client.submit(order)
+    with pytest.raises(NotFound):
+        await desk.client.fetch_order(order.order_hash)
+    assert not (await desk.client.submit(order)).duplicate
+    assert len(await desk.client.fetch_open_orders()) == 1
+
+
+async def test_19_failed_settlement_takes_the_same_trade_back(venue: Venue) -> None:
+    maker, taker = await venue.open_desk(), await venue.open_desk()
+    await maker.watch()
+    await maker.client.submit(maker.order(YES, BUY, "0.40", "10"))
+    await venue.fail_next_settlement()
+    await taker.client.submit(taker.order(NO, BUY, "0.60", "4"))
+    failed = await maker.wait_for(K.SETTLEMENT_FAILED)
+    matched = await maker.wait_for(K.MATCHED)
+    assert failed.trade_id == matched.trade_id
+    assert (failed.size, failed.outcome, failed.action) == (4, YES, BUY)
+    assert await maker.client.fetch_fills(0) == []
+    assert await maker.client.fetch_positions() == []

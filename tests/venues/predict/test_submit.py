@@ -289,6 +289,7 @@ async def test_cancel_that_may_have_arrived_is_unknown(faulty: FaultyVenue, clie
 
 
 async def test_order_not_registered_yet_may_be_cancelled_again(faulty: FaultyVenue, client: PredictClient) -> None:
+    client._session._logged_in_at_s -= 30
     faulty.behave["POST /v1/orders/remove-by-hash"] = fault.refusal(401, "unauthorized")
     assert (await client.cancel([HASH])).refused == {HASH}
     assert len(faulty.sent("/v1/auth")) == 1, "a young token is not blamed for it"
