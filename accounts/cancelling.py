@@ -15,14 +15,15 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from accounts.answers import AnswerBook, utc_now
-from accounts.executions import missing, order_state, order_update, settled_fill
+from accounts.executions import order_state, order_update
 from accounts.lanes import AccountUnavailable, Lane, Lanes
 from accounts.ledger.orders import load_orders, record_answers, record_cancel_request
 from accounts.ledger.rows import Answer, OrderRow
+from accounts.sweep import sweep_fills
 from streams.publisher import Publisher
 from trading.enums import OrderStatus, Platform
 from trading.errors import NotFound, VenueError
-from trading.events import FILL_EVENTS, TRADE_EVENTS
+from trading.events import TRADE_EVENTS
 from trading.orders import TERMINAL
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
@@ -32,8 +33,6 @@ TRIES = 4
 _PAUSE_S = 0.15
 _OVERLAP = timedelta(minutes=2)
 """How far before an order's making its fills are looked for: the venue's clock is not ours."""
-
-_SETTLED = "SELECT trade_id FROM accounts_fill WHERE account_id = %s AND order_hash = %s AND settlement = 'settled'"
 
 log = structlog.get_logger()
 
@@ -62,21 +61,15 @@ class Canceller:
         except VenueError as error:
             log.warning("cancel_delayed", order=str(row.id), reason=error.slug)
 
-    async def publish_fills(self, lane: Lane, row: OrderRow) -> int:
-        """Publish this order's settled fills that the ledger lacks; returns how many. Raises VenueError."""
+    async def sweep(self, lane: Lane, row: OrderRow) -> bool:
+        """Bring this order's settled fills into the books; False when some are still on their way."""
         since = row.created_at - _OVERLAP
         fills = await lane.client.fetch_fills(int(since.timestamp()) * 1000)
-        async with self._pool.connection() as conn:
-            cursor = await conn.execute(_SETTLED, (row.account_id, row.order_hash), prepare=True)
-            recorded = {trade_id for (trade_id,) in await cursor.fetchall()}
-        found = missing((fill for fill in fills if fill.order_hash.lower() == row.order_hash), recorded)
-        now_ns = time.time_ns()
-        events = [
-            settled_fill(Platform(row.platform), str(row.account_id), row.account_name, fill, now_ns) for fill in found
-        ]
-        if events:
-            await self._publisher.publish_many(FILL_EVENTS, events)
-        return len(events)
+        own = [fill for fill in fills if fill.order_hash.lower() == row.order_hash]
+        swept = await sweep_fills(
+            self._pool, self._publisher, Platform(row.platform), row.account_id, row.account_name, own
+        )
+        return swept.complete
 
     async def _request(self, client_order_id: UUID) -> OrderRow | None:
         """The row, when the venue must be asked; None when there is nothing to ask it for."""
@@ -108,7 +101,9 @@ class Canceller:
         await self._look(lane, row, order_hash)
 
     async def _close(self, lane: Lane, row: OrderRow, order_hash: str) -> None:
-        await self._sweep(lane, row)
+        if not await self.sweep(lane, row):
+            log.warning("cancel_unfinished", order=str(row.id), reason="its fills are not in the books yet")
+            return
         event = order_update(
             Platform(row.platform),
             str(row.account_id),
@@ -127,14 +122,6 @@ class Canceller:
             state = await lane.client.fetch_order(order_hash)
         except NotFound:
             return  # Not there yet, or never sent: the recovery settles that by evidence.
-        await self._sweep(lane, row)
-        if state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
+        if await self.sweep(lane, row) and state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
             event = order_state(Platform(row.platform), str(row.account_id), row.account_name, state, time.time_ns())
             await self._publisher.publish(TRADE_EVENTS, event)
-
-    async def _sweep(self, lane: Lane, row: OrderRow) -> None:
-        try:
-            await self.publish_fills(lane, row)
-        except VenueError as error:
-            # A late fill re-opens the arithmetic whenever it comes, so the cancel itself need not wait for this.
-            log.warning("sweep_failed", order=str(row.id), reason=error.slug)

@@ -129,8 +129,8 @@ class Recovery:
         except NotFound:
             await self._send_again(row, order_hash, body)
             return
-        await self._canceller.publish_fills(lane, row)
-        closed = state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+        complete = await self._canceller.sweep(lane, row)
+        closed = complete and state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
         self._sender.answers.put(
             Answer(
                 client_order_id=row.id,

@@ -16,7 +16,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
-from eth_keys import keys
+from eth_keys.datatypes import PrivateKey
 from eth_utils.address import is_checksum_address, to_checksum_address
 
 from accounts.models import Account, SealedSecret
@@ -248,7 +248,7 @@ def _check_key(private_key: str) -> tuple[str, bytes]:
         secret = bytes.fromhex(digits)
         if len(secret) != 32:
             raise ValueError
-        return keys.PrivateKey(secret).public_key.to_checksum_address(), secret
+        return PrivateKey(secret).public_key.to_checksum_address(), secret
     except Exception:
         # From None: the cause's text may hold the key.
         raise InvalidValue("the private key must be 64 hex digits, with or without 0x") from None

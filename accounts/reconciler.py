@@ -1,0 +1,140 @@
+"""The reconciler: what the venue says about an account's fills and orders, against the ledger.
+
+The listener runs it after every connect, before the account counts as connected; the worker every minute. It writes
+nothing itself: missing fills and changed orders enter by the bus, with the same ids the wallet stream would give them.
+The venue's status may lag behind the truth, so an order ends here only after its fills are in the books.
+"""
+
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import structlog
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from accounts.answers import utc_now
+from accounts.credentials import KnownAccount
+from accounts.executions import order_state
+from accounts.sweep import sweep_fills
+from streams.publisher import Publisher
+from trading.enums import OrderStatus
+from trading.errors import NotFound
+from trading.events import TRADE_EVENTS
+from venues.contract import OrderState, VenueClient
+
+Pool = AsyncConnectionPool[AsyncConnection[Any]]
+
+OVERLAP = timedelta(minutes=10)
+"""Read again what was read before: settlement takes a while, and the venue's clock is not ours."""
+SETTLE_AFTER = timedelta(seconds=5)
+"""An order answered more recently may be missing from the venue's list because the list is late."""
+MOST_LOOKUPS = 50
+_RESTING = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
+
+_SINCE = """
+SELECT a.created_at, a.reconciled_at,
+       (SELECT min(f.received_at) FROM accounts_fill f WHERE f.account_id = a.id AND f.settlement = 'matched')
+FROM accounts_account a WHERE a.id = %s
+"""
+
+_OPEN = """
+SELECT order_hash, status, updated_at FROM accounts_order
+WHERE account_id = %s AND order_hash IS NOT NULL AND status IN ('submitted', 'unknown', 'accepted', 'partially_filled')
+"""
+
+_OURS = "SELECT order_hash FROM accounts_order WHERE account_id = %s AND order_hash = ANY(%s)"
+
+log = structlog.get_logger()
+
+
+class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
+    """What one reconcile found."""
+
+    fills_missing: int
+    orders_changed: int
+    orders_foreign: int
+    """Open at the venue and not ours: somebody trades this account elsewhere."""
+    complete: bool
+
+
+class Reconciler:
+    """Compares one account at a time."""
+
+    def __init__(self, pool: Pool, publisher: Publisher) -> None:
+        self._pool = pool
+        self._publisher = publisher
+
+    async def reconcile(self, account: KnownAccount, client: VenueClient) -> Reconciled:
+        """Publish what the ledger lacks. Raises VenueError when the venue cannot be read; then nothing is concluded."""
+        began = utc_now()
+        since = await self._load_since(account.id)
+        listed = await client.fetch_open_orders()
+        # After the orders: whatever filled an order that is no longer listed is in this answer, or in the next.
+        fills = await client.fetch_fills(int(since.timestamp()) * 1000)
+        swept = await sweep_fills(self._pool, self._publisher, account.platform, account.id, account.name, fills)
+        changed, foreign = 0, 0
+        if swept.complete:
+            changed, foreign = await self._compare_orders(account, client, listed, began)
+            await self._record(account.id, began)
+        found = Reconciled(
+            fills_missing=swept.published, orders_changed=changed, orders_foreign=foreign, complete=swept.complete
+        )
+        if swept.published or changed or foreign:
+            log.info("account_reconciled", account=account.name, **msgspec.structs.asdict(found))
+        return found
+
+    async def _compare_orders(
+        self, account: KnownAccount, client: VenueClient, listed: Sequence[OrderState], began: datetime
+    ) -> tuple[int, int]:
+        at_venue = {state.order_hash.lower(): state for state in listed}
+        async with self._pool.connection() as conn:
+            rows = await (await conn.execute(_OPEN, (account.id,))).fetchall()
+            known = await (await conn.execute(_OURS, (account.id, list(at_venue)))).fetchall()
+        states: list[OrderState] = []
+        late = 0
+        for order_hash, status, updated_at in rows:
+            if order_hash in at_venue:
+                if status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
+                    states.append(at_venue[order_hash])
+            elif status in _RESTING and began - updated_at > SETTLE_AFTER and late < MOST_LOOKUPS:
+                late += 1
+                states += await _ended(client, order_hash)
+        if states:
+            now_ns = time.time_ns()
+            await self._publisher.publish_many(
+                TRADE_EVENTS,
+                [order_state(account.platform, str(account.id), account.name, state, now_ns) for state in states],
+            )
+        foreign = len(at_venue.keys() - {order_hash for (order_hash,) in known})
+        if foreign:
+            log.warning("foreign_orders", account=account.name, orders=foreign)
+        return len(states), foreign
+
+    async def _load_since(self, account_id: UUID) -> datetime:
+        """From the last reconcile, or the oldest fill still waiting for its settlement; never before the account."""
+        async with self._pool.connection() as conn:
+            row = await (await conn.execute(_SINCE, (account_id,))).fetchone()
+        if row is None:
+            raise LookupError(f"there is no account {account_id}")
+        created_at, reconciled_at, unsettled = row
+        oldest = min(moment for moment in (reconciled_at or created_at, unsettled) if moment is not None)
+        since: datetime = max(oldest - OVERLAP, created_at)
+        return since
+
+    async def _record(self, account_id: UUID, began: datetime) -> None:
+        async with self._pool.connection() as conn:
+            await conn.execute("UPDATE accounts_account SET reconciled_at = %s WHERE id = %s", (began, account_id))
+
+
+async def _ended(client: VenueClient, order_hash: str) -> list[OrderState]:
+    """The order's state when the venue says it is over without being filled."""
+    try:
+        state = await client.fetch_order(order_hash)
+    except NotFound:
+        log.warning("order_missing_at_venue", order_hash=order_hash)
+        return []
+    return [state] if state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED) else []

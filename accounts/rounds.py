@@ -1,0 +1,95 @@
+"""Rounds over all accounts, for the worker's periodic tasks: reconcile each, refresh each balance.
+
+A worker process keeps one `Rounds`, with its event loop, pool and venue clients, from task to task: logging every
+account in anew each minute would spend the venue's request budget on nothing.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis
+import structlog
+from django.conf import settings
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool
+
+from accounts.balances import refresh_balance
+from accounts.credentials import CredentialStore
+from accounts.lanes import Lane, Lanes
+from accounts.reconciler import Reconciler
+from accounts.vault import Opener
+from markets.endpoints import load_endpoints
+from streams.connection import connect
+from streams.publisher import Publisher
+from trading.errors import VenueError
+
+AT_ONCE = 4
+
+log = structlog.get_logger()
+
+
+class Rounds:
+    """One process's rounds. Not for use from two threads."""
+
+    def __init__(self) -> None:
+        """Raises VaultError in a process that was not given the private key."""
+        self._opener = Opener(settings.VAULT_PRIVATE_KEY_FILE)
+        self._runner = asyncio.Runner()
+        self._runner.run(self._open())
+
+    def reconcile(self) -> int:
+        """Reconcile every account; returns how many missing fills were found."""
+        found: int = self._runner.run(self._each(self._reconcile))
+        return found
+
+    def refresh_balances(self) -> int:
+        """Refresh every account's balance; returns how many were read."""
+        read: int = self._runner.run(self._each(self._refresh))
+        return read
+
+    def close(self) -> None:
+        """Close every connection."""
+        with contextlib.suppress(Exception):
+            self._runner.run(self._close())
+        self._runner.close()
+
+    async def _open(self) -> None:
+        self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
+            settings.DATABASE_URL, min_size=0, max_size=AT_ONCE, open=False, name="rounds"
+        )
+        await self._pool.open()
+        self._bus = connect(settings.REDIS_URL)
+        self._publisher = Publisher(self._bus)
+        self._lanes = Lanes(CredentialStore(self._pool, self._opener, settings.MODE), load_endpoints())
+        self._reconciler = Reconciler(self._pool, self._publisher)
+
+    async def _close(self) -> None:
+        await self._lanes.close()
+        await self._bus.aclose()
+        await self._pool.close()
+
+    async def _each(self, job: Callable[[Lane], Awaitable[int]]) -> int:
+        await self._lanes.refresh(connect=False)
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def one(lane: Lane) -> int:
+            async with at_once:
+                try:
+                    return await job(lane)
+                except VenueError as error:
+                    log.warning("account_skipped", account=lane.account.name, reason=error.slug)
+                except (redis.RedisError, OSError) as error:
+                    log.warning("account_skipped", account=lane.account.name, reason=type(error).__name__)
+                return 0
+
+        lanes = [self._lanes.get(account_id) for account_id in self._lanes.account_ids()]
+        return sum(await asyncio.gather(*(one(lane) for lane in lanes)))
+
+    async def _reconcile(self, lane: Lane) -> int:
+        return (await self._reconciler.reconcile(lane.account, lane.client)).fills_missing
+
+    async def _refresh(self, lane: Lane) -> int:
+        await refresh_balance(self._pool, self._publisher, lane.account, lane.client)
+        return 1

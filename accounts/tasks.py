@@ -1,0 +1,30 @@
+"""Celery tasks of the accounts: what the schedule in `hedgerow.celery` runs in a worker that has the vault's key."""
+
+from functools import cache
+
+from celery import shared_task
+
+from accounts.registration import announce_unannounced
+from accounts.rounds import Rounds
+
+
+@cache
+def _rounds() -> Rounds:
+    """This worker process's own; made with its first task, after the fork."""
+    return Rounds()
+
+
+@shared_task(ignore_result=True)
+def refresh_balances() -> int:
+    """Read every account's collateral and what open orders reserve of it; returns how many were read."""
+    return _rounds().refresh_balances()
+
+
+@shared_task(ignore_result=True)
+def reconcile_accounts() -> int:
+    """Compare every account's fills and orders with its venue, and announce accounts whose creation nobody was told.
+
+    Returns how many missing fills went to the bus.
+    """
+    announce_unannounced()
+    return _rounds().reconcile()
