@@ -8,11 +8,12 @@ import pytest
 import redis
 import redis.asyncio
 
-from streams.connection import connect, connect_now
+from streams.connection import connect, connect_now, connect_reader
 from streams.deadletters import load_dead_letters
 from streams.publisher import Publisher
 from streams.reader import GroupReader, Message
 from tests.streams.conftest import MakeReader
+from tests.streams.relay import Relay
 from tests.streams.valkey_server import ValkeyServer
 from trading.commands import CancelOrder
 from trading.enums import Platform
@@ -170,6 +171,33 @@ async def test_messages_in_hand_survive_an_outage_once(
     valkey.start()
     assert numbers(await read_until(reader, 2)) == [2, 3]
     assert numbers(await make_reader().read()) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("how", ["cut", "cancelled"])
+async def test_entries_of_a_lost_answer_come_again(
+    valkey: ValkeyServer, client: redis.asyncio.Redis, event: MakeEvent, how: str
+) -> None:
+    """Redis handed the entries out and we never heard of it: they are pending, and `>` would pass them over."""
+    async with Relay(valkey.port) as relay, asyncio.timeout(20):
+        connection = connect_reader(relay.url)
+        reader = GroupReader(connection, "strategies", "one", (FILL_EVENTS,), block_ms=5000)
+        await Publisher(client).publish(FILL_EVENTS, event(0))
+        await reader.ack(await reader.read())
+        reading = asyncio.create_task(reader.read())
+        await asyncio.sleep(0.05)
+        relay.lose_answers = True
+        await Publisher(client).publish_many(FILL_EVENTS, [event(1), event(2)])
+        await relay.lost.wait()
+        relay.lose_answers = False
+        if how == "cut":
+            relay.cut()
+            assert await reading == []
+        else:
+            reading.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reading
+        assert numbers(await read_until(reader, 2)) == [1, 2]
+        await connection.aclose()
 
 
 async def test_cancelled_read_skips_nothing(

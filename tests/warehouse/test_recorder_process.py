@@ -89,14 +89,14 @@ def test_dead_letters_are_listed_replayed_and_purged(redis_url: str, settings: L
         assert "No dead letters" in run("list")
         for body in (b"one", b"two", b"three"):
             fields = {FIELD: body, b"group": b"strategies", b"reason": b"no account a1"}
-            client.xadd(dead_letter_stream(FILL_EVENTS), fields)  # type: ignore[arg-type]
+            client.xadd(dead_letter_stream(FILL_EVENTS), fields)
         listed = run("list", "--stream", FILL_EVENTS)
         newest = load_dead_letters(client, FILL_EVENTS)[0]
         assert listed.count("no account a1") == 3
         assert newest.entry_id in listed
         assert "Purged 1 of 1" in run("purge", FILL_EVENTS, newest.entry_id)
         assert "Replayed 2 of 2" in run("replay", FILL_EVENTS, "--all")
-        assert [fields[FIELD] for _, fields in client.xrange(FILL_EVENTS)] == [b"one", b"two"]  # type: ignore
+        assert [fields[FIELD] for _, fields in client.xrange(FILL_EVENTS)] == [b"one", b"two"]
         with pytest.raises(CommandError, match="no dead letter 1-1"):
             run("replay", FILL_EVENTS, "1-1")
 
