@@ -28,8 +28,17 @@ PYTHON = VENV / "bin" / "python"
 OLDEST = (3, 11)
 NEEDED_MB = 2500
 UV_LOCK = ROOT / "deploy" / "requirements-uv.txt"
-NO_NETWORK = ("Temporary failure in name resolution", "dns error", "error sending request", "Failed to establish",
-              "Network is unreachable", "Connection refused", "ConnectTimeout", "Max retries exceeded")  # fmt: skip
+NO_NETWORK = (
+    "Temporary failure in name resolution",
+    "dns error",
+    "error sending request",
+    "Failed to establish",
+    "Network is unreachable",
+    "Connection refused",
+    "ConnectTimeout",
+    "Max retries exceeded",
+    "(from versions: none)",
+)
 
 
 class SetupError(Exception):

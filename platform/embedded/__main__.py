@@ -72,12 +72,12 @@ def run_system(options: argparse.Namespace) -> int:
         while not ended.wait(1.0):
             pass
     except KeyboardInterrupt:
-        pass
+        show("\nStopping …")
     finally:
         # A second Ctrl-C must not cut the stop short: an engine would then have to recover.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        show("\nStopping …")
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         system.stop()
     return 0
 

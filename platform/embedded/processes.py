@@ -97,6 +97,7 @@ def _process(
         stop_signal=signal.SIGTERM,
         stop_timeout=15.0,
         tier=tier,
+        settle=4.0,  # time enough to fail over settings, migrations or a missing engine
     )
 
 

@@ -18,7 +18,8 @@ class UserIds:
 class ProcessSpec:
     """One process. `env` is its whole environment and may hold secrets, so it is not in the repr.
 
-    `ready` answers at once; without it a process counts as ready when it has lived for a second.
+    `ready` answers at once; without it a process counts as ready when it has lived for
+    `settle` seconds.
     `prepare` runs before every start. Times are seconds. After an exit the pause before the next start
     doubles from `first_pause` to `longest_pause`; a minute of life resets it.
     """
@@ -35,6 +36,7 @@ class ProcessSpec:
     start_timeout: float = 60.0
     #: Processes of a higher tier are stopped, and gone, before a lower one: 0 engines, 1 venues, 2 the product.
     tier: int = 2
+    settle: float = 1.0
     first_pause: float = 0.5
     longest_pause: float = 30.0
     #: Standard output is for the person at the keyboard and is kept out of the log (it may hold a first password).

@@ -137,7 +137,7 @@ class Supervisor:
             self._plan_restart(supervised, now)
         elif supervised.state == "starting":
             age = now - supervised.began
-            if spec.ready() if spec.ready else age > 1.0:
+            if spec.ready() if spec.ready else age > spec.settle:
                 supervised.state = "ready"
                 self._line(spec.name, f"ready    pid {child.pid}, {age:.1f} s")
             elif age > spec.start_timeout:
