@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from eth_abi import encode as abi_encode
+from eth_abi.abi import encode as abi_encode
 from web3 import AsyncHTTPProvider, AsyncWeb3
 
 from paper.predict.contracts import CONTRACTS
@@ -147,7 +147,7 @@ async def test_web3_reads_balances_as_on_chain(venue: Running) -> None:
     assert await chain.eth.chain_id == 56
     assert await usdt.functions.balanceOf(one.address).call() == 1000 * WEI - 46 * WEI // 10
     assert await tokens.functions.balanceOf(one.address, token).call() == 10 * WEI
-    assert await chain.eth.get_balance(one.address) > 0
+    assert await chain.eth.get_balance(chain.to_checksum_address(one.address)) > 0
     assert await chain.eth.block_number > 0
     await chain.provider.disconnect()
 

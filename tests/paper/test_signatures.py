@@ -1,12 +1,12 @@
 """Signatures: the official SDK's bytes are accepted unchanged, anything tampered with is refused."""
 
-import logging
 from typing import Any
 
 import pytest
 from eth_account import Account as EthAccount
 from predict_sdk import ChainId, OrderBuilder, Side
 from predict_sdk.constants import ADDRESSES_BY_CHAIN_ID
+from predict_sdk.logger import Logger
 from predict_sdk.types import (
     Book,
     BuildOrderInput,
@@ -101,7 +101,7 @@ def sdk_builder(chain_id: int, predict_account: str | None = None) -> OrderBuild
         18,
         ADDRESSES_BY_CHAIN_ID[chain],
         lambda: "12345",
-        logging.getLogger("sdk"),
+        Logger("ERROR"),
         signer=EthAccount.from_key(OWNER_KEY.secret),
         predict_account=predict_account,
     )
