@@ -11,7 +11,7 @@ def choices(values: type[StrEnum]) -> list[tuple[str, str]]:
     return [(item.value, item.value.replace("_", " ").capitalize()) for item in values]
 
 
-class AmountField(models.DecimalField):
+class AmountField(models.DecimalField):  # type: ignore[type-arg]  # generic for the type checker only
     """NUMERIC(38,18): shares, prices and collateral alike."""
 
     def __init__(self, **kwargs: Any) -> None:

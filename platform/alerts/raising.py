@@ -101,7 +101,7 @@ def acknowledge(alert_id: uuid.UUID, by: User, now: datetime | None = None) -> b
 
 def _parameters(
     severity: Severity, kind: str, subject: str, text: str, dedup_key: str, now: datetime
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
         "id": uuid.uuid4(),
         "severity": severity.value,

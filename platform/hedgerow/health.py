@@ -41,7 +41,7 @@ def answer_ready(request: HttpRequest) -> JsonResponse:
 def reach_database() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-        return cursor.fetchone() == (1,)
+        return bool(cursor.fetchone() == (1,))
 
 
 def check_migrations() -> bool:

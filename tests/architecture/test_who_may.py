@@ -44,7 +44,7 @@ def test_only_the_ledger_writes_orders_fills_positions(product: list[Any]) -> No
         f"{source}:{node.lineno}"
         for source in from_models
         for node in ast.walk(source.tree)
-        if writes_rows(node) or makes_row(node)
+        if isinstance(node, ast.Call) and (writes_rows(node) or makes_row(node))
     ]
     assert not in_sql
     assert not in_orm

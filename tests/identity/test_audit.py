@@ -39,6 +39,7 @@ def test_secrets_are_hidden_before_they_are_written(operator: User) -> None:
     entry = AuditEntry.objects.get()
     assert "hunter2" not in str((entry.before, entry.after))
     assert "1111" not in str(entry.after)
+    assert entry.after is not None
     assert entry.after["max_order"] == "1.5"
     assert (entry.who, entry.object_type, entry.address) == ("operator", "identity.user", "203.0.113.9")
 
