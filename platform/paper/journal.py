@@ -102,6 +102,7 @@ class Journal:
         state.resting = self.exchange.resting_orders()
         fresh = self._snapshot.with_suffix(".new")
         with fresh.open("wb") as file:
+            os.fchmod(file.fileno(), 0o600)
             file.write(_encode(state))
             file.flush()
             os.fsync(file.fileno())

@@ -177,3 +177,20 @@ def test_second_venue_on_the_folder_is_refused(tmp_path: Path) -> None:
         Journal(tmp_path, WEI)
     journal.close()
     Journal(tmp_path, WEI).close()
+
+
+async def test_taken_port_and_folder_are_said_in_a_sentence(tmp_path: Path) -> None:
+    async def complaint(port: int, folder: Path) -> str:
+        command = ["-m", "paper.predict", "--port", str(port), "--state-dir", str(folder), "--traders", "off"]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+        )
+        _, said = await process.communicate()
+        assert process.returncode == 1
+        return said.decode()
+
+    async with run_process(tmp_path / "one", "--traders", "off") as venue:
+        said = [await complaint(venue.port, tmp_path / "two"), await complaint(0, tmp_path / "one")]
+    assert "address already in use" in said[0]
+    assert "another venue runs on" in said[1]
+    assert not any("Traceback" in text for text in said)

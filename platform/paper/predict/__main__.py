@@ -1,10 +1,12 @@
 """`python -m paper.predict`: the command line of the paper Predict.fun."""
 
 import argparse
+import sys
 from pathlib import Path
 
 import uvloop
 
+from paper.journal import JournalError
 from paper.predict.contracts import CONTRACTS
 from paper.predict.server import serve
 from paper.predict.settings import Settings
@@ -35,7 +37,11 @@ def parse_settings(arguments: list[str] | None = None) -> Settings:
 
 
 def main() -> None:
-    uvloop.run(serve(parse_settings()))
+    """Exit 1 with one sentence when the folder or the port can't be had."""
+    try:
+        uvloop.run(serve(parse_settings()))
+    except (JournalError, OSError) as error:
+        sys.exit(f"paper.predict: {error}")
 
 
 if __name__ == "__main__":
