@@ -8,12 +8,12 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from accounts.answers import utc_now
-from accounts.credentials import KnownAccount
+from accounts.lanes import Lane
 from streams.publisher import Publisher
 from trading.events import ACCOUNT_EVENTS, AccountChanged, Event
 from trading.ids import event_id
 from trading.values import text
-from venues.contract import Balance, VenueClient
+from venues.contract import Balance
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -26,9 +26,10 @@ WHERE a.id = %s RETURNING before.collateral <> a.collateral OR before.reserved <
 log = structlog.get_logger()
 
 
-async def refresh_balance(pool: Pool, publisher: Publisher, account: KnownAccount, client: VenueClient) -> Balance:
+async def refresh_balance(pool: Pool, publisher: Publisher, lane: Lane) -> Balance:
     """Read one account's balance, write it on its row, announce a change. Raises VenueError."""
-    balance = await client.fetch_balance()
+    account = lane.account
+    balance = await lane.client.fetch_balance()
     if await _record(pool, account.id, balance):
         now = utc_now()
         value = text(balance.total - balance.reserved)

@@ -21,7 +21,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from accounts.answers import AnswerBook, moment
-from accounts.cancelling import Canceller
+from accounts.cancellation import Canceller
 from accounts.credentials import CredentialStore
 from accounts.gate import Gate
 from accounts.intake import Intake

@@ -24,7 +24,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from accounts.answers import AnswerBook, announce_orders, utc_now
-from accounts.cancelling import Canceller
+from accounts.cancellation import Canceller
 from accounts.gate import Gate
 from accounts.intake import Intake
 from accounts.lanes import AccountUnavailable, Lane, Lanes

@@ -4,8 +4,8 @@ from functools import cache
 
 from celery import shared_task
 
+from accounts.reconcile_rounds import Rounds
 from accounts.registration import announce_unannounced
-from accounts.rounds import Rounds
 
 
 @cache

@@ -91,5 +91,5 @@ class Rounds:
         return (await self._reconciler.reconcile(lane.account, lane.client)).fills_missing
 
     async def _refresh(self, lane: Lane) -> int:
-        await refresh_balance(self._pool, self._publisher, lane.account, lane.client)
+        await refresh_balance(self._pool, self._publisher, lane)
         return 1
