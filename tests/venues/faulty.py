@@ -120,7 +120,7 @@ async def listening(serve: Callable[[Reader, Writer], Awaitable[None]]) -> Async
                 await serve(reader, writer)
         finally:
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(ConnectionError, asyncio.CancelledError):
                 await writer.wait_closed()
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)

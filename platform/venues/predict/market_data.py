@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 
 import msgspec
+import structlog
 
 from trading.enums import Platform
+from trading.errors import InvalidValue, NotFound
 from trading.instruments import Book, MarketSpec
 from venues.predict.config import PredictEndpoints
 from venues.predict.parsing import MOST_PRECISE, parse_book, parse_market
@@ -12,6 +14,9 @@ from venues.predict.schemas import Data, Page, WireBook, WireCategory, WireMarke
 from venues.predict.session import PredictSession
 from venues.ratelimit import RateBudget
 
+log = structlog.get_logger()
+
+_listed = msgspec.json.Decoder(WireMarket)
 _market = msgspec.json.Decoder(Data[WireMarket])
 _category = msgspec.json.Decoder(Data[WireCategory])
 _categories = msgspec.json.Decoder(Page[WireCategory])
@@ -37,7 +42,8 @@ class PredictMarketData:
     async def fetch_markets(self) -> AsyncIterator[MarketSpec]:
         """Every market of every open category, page by page; look at each one's status, for some no longer trade.
 
-        Listed by category because only a category tells when its markets end. Raises RetryLater part-way.
+        Listed by category because only a category tells when its markets end. One that cannot be read is logged and
+        left out. Raises RetryLater part-way.
         """
         cursor: str | None = None
         while True:
@@ -48,8 +54,13 @@ class PredictMarketData:
             }
             page = await self._session.read("/v1/categories", _categories, private=False, query=query)
             for category in page.data:
-                for market in category.markets:
-                    yield self._parse(market, category)
+                for raw in category.markets:
+                    try:
+                        spec = self._parse(_listed.decode(raw), category)
+                    except (msgspec.MsgspecError, InvalidValue) as error:
+                        log.warning("predict_market_unreadable", category=category.slug, error=str(error))
+                        continue
+                    yield spec
             if page.cursor is None or page.cursor == cursor or not page.data:
                 return
             cursor = page.cursor
@@ -58,7 +69,11 @@ class PredictMarketData:
         """One market with its category's end. Raises NotFound."""
         market = (await self._session.read(f"/v1/markets/{market_id}", _market, private=False)).data
         path = f"/v1/categories/{market.category_slug}"
-        return self._parse(market, (await self._session.read(path, _category, private=False)).data)
+        try:
+            category = (await self._session.read(path, _category, private=False)).data
+        except NotFound:
+            category = None
+        return self._parse(market, category)
 
     async def fetch_book(self, market_id: str) -> Book:
         """The whole book in yes prices. Raises NotFound."""
@@ -69,6 +84,6 @@ class PredictMarketData:
         """Close the connections."""
         await self._session.close()
 
-    def _parse(self, market: WireMarket, category: WireCategory) -> MarketSpec:
+    def _parse(self, market: WireMarket, category: WireCategory | None) -> MarketSpec:
         self._decimals[str(market.id)] = market.decimal_precision
         return parse_market(market, category)

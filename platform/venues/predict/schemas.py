@@ -87,10 +87,12 @@ class WireMarket(Wire, frozen=True):
 
 
 class WireCategory(Wire, frozen=True):
+    """`markets` are `WireMarket`s, decoded one by one: an odd one must not hide the others."""
+
     slug: str
     title: str
     ends_at: datetime | None = None
-    markets: list[WireMarket] = []
+    markets: list[msgspec.Raw] = []
 
 
 class WireBook(Wire, frozen=True):

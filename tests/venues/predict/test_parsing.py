@@ -52,7 +52,7 @@ def test_market_without_real_tokens_is_refused(token: str) -> None:
 
 def test_end_and_title_come_from_the_category() -> None:
     category = load("category", Data[WireCategory])
-    spec = parse_market(category.markets[0], category)
+    spec = parse_market(msgspec.json.decode(category.markets[0], type=WireMarket), category)
     assert spec.ends_at_ms == 1_791_136_800_000
     assert spec.category == "Kosovo vs. Austria"
     assert (spec.status, spec.payout_yes) == (MarketStatus.RESOLVED, 0)
