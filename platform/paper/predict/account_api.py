@@ -1,11 +1,11 @@
 """Login, account, positions and reserved balances. Positions of any address are public; the rest is the wallet's."""
 
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
 import msgspec
 from aiohttp import web
-from multidict import MultiMapping
 
 from paper.curve import checksum_address
 from paper.predict.errors import ApiError, respond
@@ -107,7 +107,7 @@ def _positions(request: web.Request, address: str) -> web.Response:
     return respond({"success": True, "cursor": cursor, "data": [row for _, row in page]})
 
 
-def _wanted(market: Market, is_yes: bool, query: MultiMapping[str]) -> bool:
+def _wanted(market: Market, is_yes: bool, query: Mapping[str, str]) -> bool:
     market_id, resolved = read_int(query, "marketId", 0), read_flag(query, "isResolved")
     if market_id and market.id != market_id:
         return False

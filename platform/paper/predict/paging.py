@@ -1,10 +1,8 @@
 """Cursor pages: `first` and `after` in, a slice and an opaque cursor out. Used by every list."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
-
-from multidict import MultiMapping
 
 from paper.predict.errors import ApiError
 
@@ -12,7 +10,7 @@ T = TypeVar("T")
 MAX_PAGE = 100
 
 
-def take_page(rows: Iterable[T], query: MultiMapping[str], key: Callable[[T], int]) -> tuple[list[T], str | None]:
+def take_page(rows: Iterable[T], query: Mapping[str, str], key: Callable[[T], int]) -> tuple[list[T], str | None]:
     """A page of `rows`, which must come by falling `key`; the cursor holds the last key handed out.
 
     A key, not an offset: rows that arrive in front meanwhile shift nothing.
@@ -37,7 +35,7 @@ def take_page(rows: Iterable[T], query: MultiMapping[str], key: Callable[[T], in
     return page, None
 
 
-def read_int(query: MultiMapping[str], name: str, default: int) -> int:
+def read_int(query: Mapping[str, str], name: str, default: int) -> int:
     text = query.get(name)
     if text is None or text == "":
         return default
@@ -47,6 +45,6 @@ def read_int(query: MultiMapping[str], name: str, default: int) -> int:
         raise ApiError(400, "bad_request", f"{name} must be a whole number") from None
 
 
-def read_flag(query: MultiMapping[str], name: str) -> bool | None:
+def read_flag(query: Mapping[str, str], name: str) -> bool | None:
     text = query.get(name)
     return None if text is None else text.lower() == "true"
