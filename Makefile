@@ -3,7 +3,8 @@
 PYTHON ?= python3
 PY := .venv/bin/python
 UV := UV_PYTHON_DOWNLOADS=never $(shell command -v uv || echo .venv/bin/uv)
-PRODUCT := platform accounts strategies markets bot
+PRODUCT := $(patsubst %/,%,$(sort $(dir $(wildcard platform/ $(foreach room,accounts strategies markets bot,$(room)/*.py)))))
+BENCHMARKS := $(filter-out %_sink.py,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup dev run stop status test check lint format types contracts lock bench clean
@@ -53,7 +54,7 @@ lock: dev ## pin requirements*.in anew (needs a network)
 	@! grep -nE '://' requirements.txt requirements-dev.txt deploy/requirements-uv.txt # no package index may be named in a lock
 
 bench: dev ## the benchmarks; each prints one JSON line last
-	@for file in benchmarks/bench_*.py; do echo "== $$file" && $(PY) $$file || exit 1; done
+	@for file in $(BENCHMARKS); do echo "== $$file" && $(PY) $$file || exit 1; done
 
 clean: ## remove caches; .venv and var/ stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache staticfiles

@@ -11,7 +11,9 @@ from embedded.engines import start_engines, temporary_state
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
-PRODUCT = ("platform", "accounts", "strategies", "markets", "bot")
+ROOMS = ("platform", "accounts", "strategies", "markets", "bot")
+#: mypy refuses a folder without a module.
+PRODUCT = tuple(room for room in ROOMS if any((ROOT / room).rglob("*.py")))
 
 
 def main() -> int:
@@ -49,7 +51,11 @@ def deploy_environment(urls: dict[str, str], state: Path) -> dict[str, str]:
         **urls,
         "HEDGEROW_STATE_DIR": str(state),
         "HEDGEROW_MODE": "live",
+        "HEDGEROW_ENV_FILE": "",
         "HEDGEROW_SECRET_KEY": secrets.token_urlsafe(60),
+        "HEDGEROW_ALLOWED_HOSTS": "desk.invalid",
+        "HEDGEROW_PUBLIC_URL": "https://desk.invalid",
+        "PREDICT_API_KEY": secrets.token_hex(16),
     }
 
 

@@ -69,15 +69,10 @@ def run_system(options: argparse.Namespace) -> int:
         system.start()
         show(f"\nHedgerow is running at {system.address} after {time.monotonic() - begun:.1f} s. Ctrl-C stops it.")
         show("Log in with the operator's name and password that the first start showed.")
-        while not ended.wait(1.0):
-            pass
+        ended.wait()
     except KeyboardInterrupt:
-        show("\nStopping …")
+        pass
     finally:
-        # A second Ctrl-C must not cut the stop short: an engine would then have to recover.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         system.stop()
     return 0
 
@@ -88,8 +83,7 @@ def run_engines(options: argparse.Namespace) -> int:
     try:
         for name, url in urls.environment().items():
             show(f"export {name}={url}")
-        while not ended.wait(1.0):
-            pass
+        ended.wait()
     except KeyboardInterrupt:
         pass
     finally:
@@ -138,11 +132,14 @@ def execute_command(options: argparse.Namespace) -> int:
 
 
 def stop_on_signals() -> threading.Event:
-    """A stop that is asked for while starting interrupts at once; later it sets the event."""
+    """The first Ctrl-C, SIGTERM or closed terminal interrupts whatever is going on; the event tells that it came."""
     ended = threading.Event()
 
     def end(number: int, frame: FrameType | None) -> None:
+        if ended.is_set():
+            return  # a second Ctrl-C must not cut the stop short: an engine would then have to recover
         ended.set()
+        show("\nStopping …")
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -18,8 +18,7 @@ class UserIds:
 class ProcessSpec:
     """One process. `env` is its whole environment and may hold secrets, so it is not in the repr.
 
-    `ready` answers at once; without it a process counts as ready when it has lived for
-    `settle` seconds.
+    `ready` answers at once; without it a process counts as ready when it has lived for `settle` seconds.
     `prepare` runs before every start. Times are seconds. After an exit the pause before the next start
     doubles from `first_pause` to `longest_pause`; a minute of life resets it.
     """
