@@ -1,7 +1,7 @@
 """Turns messages of the bus into rows of the warehouse. Computes only; the columns' order is the rows' order."""
 
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,6 @@ import msgspec
 from streams.message import Message
 from trading.errors import InvalidValue
 from trading.events import Event, Execution, TradeExecuted
-from trading.values import to_base_units
 
 EVENT_COLUMNS = (
     "event_id",
@@ -52,7 +51,9 @@ TRADE_COLUMNS = (
     "latency_us",
 )
 Row = tuple[UUID | str | int | datetime | Decimal | None, ...]
-_LARGEST_UNITS = 10**38
+_WEI = Decimal(1).scaleb(-18)
+_COLUMN = Context(prec=38, traps=[Inexact, InvalidOperation])
+"""What a Decimal(38, 18) column holds; anything else raises."""
 
 
 class _Envelope(msgspec.Struct):
@@ -129,6 +130,8 @@ def trade_row(event: Event) -> Row | None:
 
 
 def _fitting(value: Decimal) -> Decimal:
-    if abs(to_base_units(value)) >= _LARGEST_UNITS:
-        raise InvalidValue(f"{value} is too large for the trade log")
+    try:
+        _COLUMN.quantize(value, _WEI)
+    except ArithmeticError as error:
+        raise InvalidValue(f"{value} does not fit the trade log: 20 digits before the point, 18 after") from error
     return value

@@ -176,8 +176,7 @@ async def test_what_cannot_be_a_row_is_dead_lettered(
     with connect_now(redis_url) as client:
         reasons = [letter.reason for letter in load_dead_letters(client, FILL_EVENTS)]
     assert len(reasons) == 2
-    assert "more than 18 decimal places" in reasons[0]
-    assert "too large" in reasons[1]
+    assert all("does not fit the trade log" in reason for reason in reasons)
 
 
 def test_schema_is_applied_once_and_again(warehouse: Client) -> None:
