@@ -92,9 +92,12 @@ def parse_config(kind: str, raw: Mapping[str, Any]) -> DeltaNeutralConfig:
 
 
 def config_json(config: DeltaNeutralConfig) -> dict[str, Any]:
-    """The form kept on the strategy's row: plain JSON, decimals as strings. parse_config gives the same config back."""
+    """The form kept on the strategy's row: plain JSON, decimals as strings, limits that are not set left out.
+
+    parse_config gives the same config back.
+    """
     built: dict[str, Any] = msgspec.to_builtins(config)
-    return built
+    return {field: value for field, value in built.items() if value is not None}
 
 
 def _check(config: DeltaNeutralConfig) -> None:

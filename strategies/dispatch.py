@@ -9,7 +9,7 @@ What is committed is what may leave: the signed bytes are in the order's row bef
 A crash before 3 changes nothing and the messages come again; a crash after 3 is healed by the executor's recovery.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -108,9 +108,11 @@ class Dispatcher:
             rows = [ExposureRow(*row) for row in await exposure_cursor.fetchall()]
             open_orders = [OpenOrder(*row) for row in await order_cursor.fetchall()]
             await self._specs.ensure(conn, {row.market_key for row in rows})
+            positions = await position_cursor.fetchall()
             around = Surroundings(
                 open_orders=adjusted(open_orders, batch.progress()),
-                hedge_positions=_held(await position_cursor.fetchall()),
+                hedge_positions=_held((row[0], row[1], row[2], row[3]) for row in positions),
+                unsettled=_held((row[0], row[1], row[2], row[4]) for row in positions),
                 day_notional=await self._day_notional(rows, now),
                 specs=self._specs,
                 books=self._books,
@@ -206,7 +208,7 @@ def _concerns(fill: RecordedFill, row: ExposureRow) -> bool:
     return fill.exposure_id == row.id
 
 
-def _held(rows: Sequence[tuple[UUID, str, str, Decimal]]) -> dict[tuple[UUID, str], dict[Outcome, Decimal]]:
+def _held(rows: Iterable[tuple[UUID, str, str, Decimal]]) -> dict[tuple[UUID, str], dict[Outcome, Decimal]]:
     held: dict[tuple[UUID, str], dict[Outcome, Decimal]] = {}
     for account_id, market_key, outcome, size in rows:
         held.setdefault((account_id, market_key), {})[Outcome(outcome)] = size

@@ -31,6 +31,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     open_orders: Sequence[OpenOrder]
     hedge_positions: Mapping[tuple[UUID, str], Mapping[Outcome, Decimal]]
+    unsettled: Mapping[tuple[UUID, str], Mapping[Outcome, Decimal]]
+    """Of those, bought but not settled: the venue lets nobody sell them yet."""
     day_notional: Mapping[tuple[UUID, UUID | None], Decimal]
     specs: Mapping[str, MarketSpec]
     books: Mapping[str, Book]
@@ -243,6 +245,7 @@ def _state(
             max_notional_per_day=row.hedge_max_notional,
         ),
         hedge_positions=around.hedge_positions.get((account, row.market_key), {}),
+        unsettled=around.unsettled.get((account, row.market_key), {}),
         own_resting=resting,
         day_notional=sum((total for (held, _), total in day.items() if held == account), ZERO),
         strategy_day_notional=sum((total for (_, strategy), total in day.items() if strategy == row.strategy_id), ZERO),

@@ -158,7 +158,12 @@ WHERE o.market_id = ANY(%s)
 """
 
 _POSITIONS = """
-SELECT p.account_id, p.market_id, p.outcome, p.size FROM accounts_position p
+SELECT p.account_id, p.market_id, p.outcome, p.size, coalesce((
+    SELECT sum(f.size) FROM accounts_fill f
+    WHERE f.settlement = 'matched' AND f.action = 'buy'
+      AND f.account_id = p.account_id AND f.market_id = p.market_id AND f.outcome = p.outcome
+), 0)
+FROM accounts_position p
 WHERE p.market_id = ANY(%s) AND p.size <> 0 AND p.account_id IN (
     SELECT e.hedge_account_id FROM strategies_exposure e WHERE e.market_id = ANY(%s)
 )
@@ -210,7 +215,7 @@ async def queue_open_orders(conn: Connection, markets: Sequence[str]) -> Cursor:
 
 
 async def queue_hedge_positions(conn: Connection, markets: Sequence[str]) -> Cursor:
-    """Queue the read of what hedge accounts hold in these markets."""
+    """Queue the read of what hedge accounts hold in these markets, and how much of it is bought but not settled."""
     return await conn.execute(_POSITIONS, (list(markets), list(markets)), prepare=True)
 
 

@@ -88,6 +88,8 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
     book: Book | None = None
     desk_state: TradingState = TradingState.ACTIVE
     strategy_state: TradingState = TradingState.ACTIVE
+    unsettled: Mapping[Outcome, Decimal] = {}
+    """Of `hedge_positions`, what was bought and is not settled: a venue refuses to sell it (venues/predict.md 5.3)."""
 
     def held_free(self, outcome: Outcome) -> Decimal:
         """Shares of `outcome` the hedge account can still sell."""
@@ -101,7 +103,8 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
             ),
             ZERO,
         )
-        return max(self.hedge_positions.get(outcome, ZERO) - reserved, ZERO)
+        settled = self.hedge_positions.get(outcome, ZERO) - self.unsettled.get(outcome, ZERO)
+        return max(settled - reserved, ZERO)
 
     def buying(self, outcome: Outcome) -> Decimal:
         """Shares of `outcome` the hedge account's open buys may still bring."""

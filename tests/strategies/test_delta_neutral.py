@@ -83,6 +83,15 @@ def test_shares_reserved_by_an_open_sale_are_not_sold_twice(hedge_state):
     assert [leg.order.action for leg in plan.commands] == [Action.BUY]
 
 
+def test_shares_bought_but_not_settled_are_not_sold(hedge_state):
+    exposure = ExposureState().apply_primary(D(-50), D("0.60"))
+    plan = handle(hedge_state(exposure=exposure, hedge_positions={Outcome.NO: D(80)}, unsettled={Outcome.NO: D(60)}))
+    assert [(leg.order.action, leg.order.shares) for leg in plan.commands] == [
+        (Action.SELL, D(20)),
+        (Action.BUY, D(30)),
+    ]
+
+
 def test_book_policy_takes_the_worst_level_it_needs(hedge_state):
     # Priced in YES: bids at 0.60 and 0.58 are asks of NO at 0.40 and 0.42.
     book = Book(market_id="123", updated_at_ms=0, bids=(Level(D("0.60"), D(50)), Level(D("0.58"), D(80))), asks=())

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from strategies.config import DeltaNeutralConfig, config_json, parse_config
+from strategies.config import DeltaNeutralConfig, parse_config
 from strategies.exposure import ExposureState, yes_price_of
 from strategies.handlers.crossing import clear_price
 from strategies.handlers.delta_neutral import DeltaNeutral
@@ -105,7 +105,9 @@ def test_self_cross_row_is_what_happens(wanted, ours, sent):
 
 def test_documented_defaults_are_the_defaults():
     documented = {row[0].strip("`"): row[1].strip("`") for row in tables(["field", "default", "meaning"])[0]}
-    actual = {name: msgspec.json.encode(value).decode() for name, value in config_json(DeltaNeutralConfig()).items()}
+    actual = {
+        name: msgspec.json.encode(value).decode() for name, value in msgspec.to_builtins(DeltaNeutralConfig()).items()
+    }
     assert documented == actual
 
 
