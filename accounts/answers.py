@@ -149,16 +149,12 @@ class AnswerBook:
                 await self._announce(rows)
 
     async def _record(self, answers: Sequence[Answer]) -> list[OrderRow]:
-        async with self._pool.connection() as conn:
+        async with self._pool.connection() as conn, conn.transaction():
             return await record_answers(conn, answers, utc_now())
 
     async def _announce(self, rows: Sequence[OrderRow]) -> None:
         try:
             async with self._pool.connection() as conn:
-                await conn.set_autocommit(True)
-                try:
-                    await announce_orders(conn, self._publisher, rows)
-                finally:
-                    await conn.set_autocommit(False)
+                await announce_orders(conn, self._publisher, rows)
         except (psycopg.Error, PoolTimeout, redis.RedisError, OSError) as error:
             log.warning("orders_unannounced", orders=len(rows), error=type(error).__name__)

@@ -75,7 +75,7 @@ class Canceller:
         """The row, when the venue must be asked; None when there is nothing to ask it for."""
         now = utc_now()
         changed: list[OrderRow] = []
-        async with self._pool.connection() as conn:
+        async with self._pool.connection() as conn, conn.transaction():
             rows = await load_orders(conn, [client_order_id])
             if not rows or OrderStatus(rows[0].status) in TERMINAL:
                 return None

@@ -49,7 +49,7 @@ class Intake:
         now = utc_now()
         ready: NewOrder | None = None
         denied: list[OrderRow] = []
-        async with self._pool.connection() as conn:
+        async with self._pool.connection() as conn, conn.transaction():
             rows = await load_orders(conn, [client_order_id])
             if not rows:
                 # The row is committed before the command is published, so this is no row of this database.

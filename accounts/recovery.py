@@ -81,7 +81,7 @@ class Recovery:
     async def run_once(self, intake: Intake) -> None:
         """Begin work on whatever is due, and return; slow venues are waited for in the background."""
         now = utc_now()
-        async with self._pool.connection() as conn:
+        async with self._pool.connection() as conn, conn.transaction():
             # The row locks end with this short transaction: fills must never wait for a venue's answer.
             rows = await load_unsettled(conn, now - ORPHANED_AFTER, MOST)
         for row in rows:
