@@ -18,9 +18,10 @@ import structlog
 from django.conf import settings
 from django.db import Error as DatabaseError
 from django.db import close_old_connections
+from django.db.models import Sum
 from django.utils import timezone
 
-from accounts.models import Order, Position
+from accounts.models import Account, Fill, Order, Position
 from accounts.querysets import load_desk
 from accounts.trade import cancel_order, place_order
 from markets.models import Market, market_key
@@ -32,7 +33,7 @@ from strategies.paper_venue import PaperVenue, PaperVenueDown, PaperVenueRefused
 from strategies.quoting import is_stale, next_quote
 from streams.connection import connect_now
 from trading.commands import PlaceOrder
-from trading.enums import Action, OrderOrigin, OrderStatus, Outcome, Platform, TradingState
+from trading.enums import Action, OrderOrigin, OrderStatus, Outcome, Platform, Settlement, TradingState
 from trading.errors import TradingError
 from trading.instruments import MarketSpec
 from trading.orders import IN_FLIGHT
@@ -136,12 +137,11 @@ class Quoter:
         now = timezone.now()
         if any(now - order.created_at < WAIT_AFTER_FILL for order in others if order.exposure_id):
             return
-        held = dict(_load_held(slot))
         quote = next_quote(
             spec,
             self._touch(slot),
             bid=slot.next_is_bid,
-            held=held,
+            held=load_sellable(slot.pair.primary, slot.key),
             resting=[resting_order(order) for order in others],
             random=slot.random,
         )
@@ -214,9 +214,16 @@ def _load_specs(keys: Sequence[str]) -> Mapping[str, MarketSpec]:
     return {key: spec for key, spec in specs.items() if spec is not None}
 
 
-def _load_held(slot: Slot) -> Mapping[Outcome, Decimal]:
-    rows = Position.objects.filter(account=slot.pair.primary, market_id=slot.key)
-    return {Outcome(outcome): size for outcome, size in rows.values_list("outcome", "size")}
+def load_sellable(account: Account, market_key: str) -> dict[Outcome, Decimal]:
+    """Shares the account holds settled: the venue refuses to sell what was only matched yet."""
+    rows = Position.objects.filter(account=account, market_id=market_key)
+    held = {Outcome(outcome): size for outcome, size in rows.values_list("outcome", "size")}
+    coming = Fill.objects.filter(
+        account=account, market_id=market_key, settlement=Settlement.MATCHED.value, action=Action.BUY.value
+    )
+    for outcome, size in coming.values_list("outcome").annotate(total=Sum("size")).order_by():
+        held[Outcome(outcome)] = held.get(Outcome(outcome), Decimal(0)) - size
+    return held
 
 
 def resting_order(order: Order) -> RestingOrder:

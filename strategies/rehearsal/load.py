@@ -16,17 +16,17 @@ from uuid import UUID
 import structlog
 from django.db import connections
 
-from accounts.models import Fill, Order, Position
+from accounts.models import Fill, Order
 from accounts.trade import cancel_order, place_order
 from strategies.handlers.plan import RestingOrder
 from strategies.models import Exposure
 from strategies.paper_venue import PaperVenue, PaperVenueRefused, Touch
-from strategies.quoter import resting_order
+from strategies.quoter import load_sellable, resting_order
 from strategies.quoting import Quote, next_quote
 from strategies.rehearsal.desk import FLYING, Stand
 from strategies.rehearsal.patience import RanOut, patiently, wait_until
 from trading.commands import PlaceOrder
-from trading.enums import OrderOrigin, OrderStatus, Outcome
+from trading.enums import OrderOrigin, OrderStatus
 from trading.ids import deterministic_uuid
 from trading.orders import TERMINAL
 
@@ -52,6 +52,8 @@ class Load:
         self.made = 0
         self.unlucky = 0
         """Quotes that ended without a fill (the market moved, a process was down) and were replaced."""
+        self.half = threading.Event()
+        """Set as the middle one of the fills is about to happen: the worst moment to kill something."""
         self._venue = venue
         self._stands = stands
         self._fills = fills
@@ -105,7 +107,7 @@ class Load:
         return True
 
     def _quote(self, stand: Stand, random: Random, *, bid: bool) -> Quote | None:
-        held = patiently(lambda: self._load_held(stand), self._deadline)
+        held = patiently(lambda: load_sellable(stand.pair.primary, stand.key), self._deadline)
         touch = self._touch(stand.pair.market_id)
         own = patiently(lambda: self._load_resting(stand), self._deadline)
         return next_quote(stand.market, touch, bid=bid, held=held, resting=own, random=random)
@@ -148,6 +150,8 @@ class Load:
         return False
 
     def _take_now(self, order_id: UUID, order_hash: str) -> None:
+        if 2 * self.made >= self._fills - 1:
+            self.half.set()
         try:
             patiently(lambda: self._venue.take(order_hash), self._deadline)
         except PaperVenueRefused:
@@ -189,11 +193,6 @@ class Load:
                 self._touches = patiently(lambda: self._venue.load_touches(ids), self._deadline)
                 self._touched_at = time.monotonic()
             return self._touches.get(market_id, (None, None))
-
-    @staticmethod
-    def _load_held(stand: Stand) -> dict[Outcome, Decimal]:
-        rows = Position.objects.filter(account=stand.pair.primary, market_id=stand.key)
-        return {Outcome(outcome): size for outcome, size in rows.values_list("outcome", "size")}
 
     @staticmethod
     def _load_resting(stand: Stand) -> list[RestingOrder]:

@@ -60,7 +60,6 @@ class Rehearsal:
         self._kill = kill
         self._say = say
         self._told = 0
-        self._half = threading.Event()
 
     def run(self) -> Report:
         """Raises NotReady before the first fill; after it everything that goes wrong is in the report."""
@@ -97,9 +96,11 @@ class Rehearsal:
         thread.start()
         down_s = None
         while thread.is_alive():
-            if self._kill and down_s is None and self._half.wait(0.2):
-                down_s = self._kill_and_wait(desk)
-            thread.join(0.2)
+            if self._kill and down_s is None:
+                if load.half.wait(0.2):
+                    down_s = self._kill_and_wait(desk)
+            else:
+                thread.join(0.2)
         if failed:
             raise failed[0]
         patiently(load.cancel_leftovers, deadline)
@@ -117,8 +118,6 @@ class Rehearsal:
         return down_s
 
     def _progress(self, made: int) -> None:
-        if made * 2 >= self._fills:
-            self._half.set()
         if made >= self._told + max(self._fills // 10, 1) or made == self._fills:
             self._told = made
             self._say(f"{made}/{self._fills} fills")
