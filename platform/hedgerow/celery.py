@@ -10,7 +10,7 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 from click import Option
-from kombu import Queue
+from kombu import Exchange, Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hedgerow.settings")
 
@@ -45,7 +45,8 @@ app.conf.update(
     task_time_limit=300,
     task_serializer="json",
     accept_content=["json"],
-    task_queues=[Queue(ENGINE_QUEUE), Queue(WORKER_QUEUE)],
+    # Exchanges of their own: left out, both queues would hang on the default one and every task would run twice.
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (ENGINE_QUEUE, WORKER_QUEUE)],
     task_default_queue=WORKER_QUEUE,
     task_create_missing_queues=False,
     worker_prefetch_multiplier=1,
