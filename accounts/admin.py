@@ -6,9 +6,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from unfold.decorators import action
 
+from accounts.account_admin import AccountAdmin
 from accounts.models import Account, Desk, EngineLease, Fill, Order, Position, SealedSecret
 from accounts.querysets import without_bytes
 from identity.back_office import ReadOnlyAdmin, amount
+
+admin.site.register(Account, AccountAdmin)
 
 
 @admin.register(SealedSecret)
@@ -95,11 +98,3 @@ class EngineLeaseAdmin(ReadOnlyAdmin):
     list_display = ("name", "pid", "generation_seen", "started_at", "renewed_at")
     search_fields = ("name",)
     ordering = ("-renewed_at",)
-
-
-@admin.register(Account)
-class AccountAdmin(ReadOnlyAdmin):
-    """Placeholder until registration lands."""
-
-    list_display = ("name", "platform", "state")
-    search_fields = ("name",)

@@ -116,7 +116,7 @@ def make_fill(exposure: Exposure, at: datetime, number: int, *, latency_us: int 
         origin=OrderOrigin.STRATEGY.value,
         exposure_id=exposure.id,
         strategy_id=exposure.strategy_id,
-        cause=f"fill:{fill.trade_id}",
+        cause=f"fill:{fill.trade_id}:matched",
         order_hash=f"0xbeef{number:060x}",
         body=b"SIGNED-BYTES-NOBODY-MAY-SEE",
         cause_at=at,

@@ -154,7 +154,7 @@ def answer_fill(fill: Fill, owed: list[Exposure], orders: list[Order]) -> FillRo
     legs: list[HedgeLeg] = []
     for exposure in owed:
         later = [order for order in orders if order.exposure_id == exposure.id and order.created_at >= fill.recorded_at]
-        own = [order for order in later if order.cause == f"fill:{fill.trade_id}"]
+        own = [order for order in later if is_caused_by(order, fill)]
         legs.extend(time_leg(fill, order, is_shared=not own) for order in own or later[:1])
     if legs:
         return FillRow(fill, legs)
@@ -163,12 +163,15 @@ def answer_fill(fill: Fill, owed: list[Exposure], orders: list[Order]) -> FillRo
     return FillRow(fill, note=owed[0].reason or "nothing owed")
 
 
+def is_caused_by(order: Order, fill: Fill) -> bool:
+    """True when this fill woke the decision: a cause is `fill:`, the trade id, and how far it was settled."""
+    return f"{order.cause}:".startswith(f"fill:{fill.trade_id}:")
+
+
 def time_leg(fill: Fill, order: Order, *, is_shared: bool) -> HedgeLeg:
-    """The order with its two times after the fill's arrival; None for what has not happened."""
-    sent = since_us(fill.received_at, order.sent_at)
-    if order.latency_us is not None and not is_shared:
-        sent = order.latency_us
-    return HedgeLeg(order, sent, since_us(fill.received_at, order.answered_at), is_shared)
+    """The order with its two times after this fill's arrival; None for what has not happened."""
+    sent, answered = since_us(fill.received_at, order.sent_at), since_us(fill.received_at, order.answered_at)
+    return HedgeLeg(order, sent, answered, is_shared)
 
 
 def since_us(start: datetime, end: datetime | None) -> int | None:

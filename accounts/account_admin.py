@@ -1,0 +1,181 @@
+"""Accounts in the admin: added and changed through `accounts.registration`, halted and activated with a reason.
+
+Secrets go one way. Their fields are always empty when the page is shown, also after an error; nothing reads them back.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.db import transaction
+from django.http import HttpRequest
+from unfold.widgets import UnfoldAdminPasswordWidget
+
+from accounts.models import Account, SealedSecret
+from accounts.registration import change_account_state, register_account, update_account
+from accounts.vault import VaultError
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, amount, person_of, reasoned_action
+from trading.enums import TradingState
+from trading.errors import InvalidValue
+
+SECRETS = ("private_key", "api_key", "proxy_url")
+LIMITS = ("max_order", "max_position", "max_notional_per_day")
+STANDING = (
+    "state", "state_reason", "mode", "proxy_label", "connection", "connection_at", "reconciled_at",
+    amount("collateral"), amount("reserved"), "balance_at", "sealed_kinds", "created_at", "updated_at",
+)  # fmt: skip
+
+
+def secret_field(label: str, text: str) -> forms.CharField:
+    """An input that never shows what was typed, and that no browser remembers."""
+    widget = UnfoldAdminPasswordWidget(
+        render_value=False, attrs={"autocomplete": "new-password", "spellcheck": "false"}
+    )
+    return forms.CharField(label=label, required=False, strip=True, max_length=2_000, widget=widget, help_text=text)
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The account as a person gives it. What `accounts.registration` refuses, it refuses here with the same words."""
+
+    private_key = secret_field("Private key", "64 hex digits. Sealed at once; nobody can read it back here.")
+    api_key = secret_field("API key", "The venue's key for this account, if it wants one.")
+    proxy_url = secret_field(
+        "Proxy", "http:// or socks5://user:password@host:port. The account never speaks without it."
+    )
+    remove_api_key = forms.BooleanField(required=False, label="Remove the API key")
+    remove_proxy_url = forms.BooleanField(required=False, label="Remove the proxy")
+
+    person: Any = None
+
+    class Meta:
+        model = Account
+        fields = ("name", "platform", "signer_kind", "address", "tags", "notes", *LIMITS)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "address" in self.fields:
+            self.fields["address"].required = False
+            self.fields["address"].help_text = "Only for a smart account; a wallet's own follows from its key."
+        if self.instance.pk and not self.instance._state.adding:
+            for name in SECRETS:
+                self.fields[name].help_text = "Empty: keep what is sealed."
+        else:
+            self.fields["private_key"].required = True
+
+    def _get_validation_exclusions(self) -> set[str]:
+        """Registration checks name and address, and says more than a uniqueness error would."""
+        return {*super()._get_validation_exclusions(), "address", "name"}  # type: ignore[misc]
+
+    def clean(self) -> dict[str, Any]:
+        """Carry it out and take it back: whatever would be refused is refused now, with its reason."""
+        data: dict[str, Any] = super().clean() or {}
+        if self.errors:
+            return data
+        try:
+            with transaction.atomic():
+                self.carry_out(data)
+                transaction.set_rollback(True)
+        except (InvalidValue, VaultError) as error:
+            self.add_error(None, str(error))
+        return data
+
+    def carry_out(self, data: dict[str, Any]) -> Account:
+        """Register or update the account; raises InvalidValue or VaultError."""
+        limits = {name: data.get(name) for name in LIMITS}
+        if self.instance._state.adding:
+            return register_account(
+                name=data["name"],
+                platform=data["platform"],
+                signer_kind=data["signer_kind"],
+                address=data.get("address") or "",
+                tags=data.get("tags") or (),
+                notes=data.get("notes") or "",
+                private_key=data["private_key"],
+                api_key=data.get("api_key") or "",
+                proxy_url=data.get("proxy_url") or "",
+                by=self.person,
+                source=ADMIN_SOURCE,
+                **limits,
+            )
+        return update_account(
+            self.instance.pk,
+            by=self.person,
+            name=data["name"],
+            tags=data.get("tags") or (),
+            notes=data.get("notes") or "",
+            private_key=data.get("private_key") or None,
+            api_key=replaced(data, "api_key"),
+            proxy_url=replaced(data, "proxy_url"),
+            limits=limits,
+            source=ADMIN_SOURCE,
+        )
+
+
+def replaced(data: dict[str, Any], name: str) -> str | None:
+    """The new secret; "" to remove it; None to keep what is sealed."""
+    return data.get(name) or ("" if data.get(f"remove_{name}") else None)
+
+
+def change_state(state: TradingState, sentence: str) -> Callable[[Any, HttpRequest, Account, str], str]:
+    """An action's step for one account."""
+
+    def apply(model_admin: Any, request: HttpRequest, account: Account, reason: str) -> str:
+        change_account_state(account.pk, state, by=person_of(request), reason=reason, source=ADMIN_SOURCE)
+        return f"{account.name} {sentence}"
+
+    return apply
+
+
+class AccountAdmin(DeskModelAdmin):
+    """The fleet. An account is never deleted: its orders and fills stay in the books; halt it instead."""
+
+    form = AccountForm
+    list_display = (
+        "name", "platform", "state", "connection", "connection_at", amount("collateral"), amount("reserved"),
+        "balance_at", "reconciled_at", "proxy_label", "state_reason",
+    )  # fmt: skip
+    list_filter = ("platform", "state", "connection", "mode", "signer_kind")
+    search_fields = ("name", "address", "owner_address", "notes", "tags")
+    readonly_fields = STANDING
+    actions = (
+        reasoned_action("halt_accounts", "Halt", change_state(TradingState.HALTED, "sends nothing from now on."),
+                        warning="These send no orders until activated again. Orders at the venue stay there."),
+        reasoned_action("reduce_accounts", "Only reduce",
+                        change_state(TradingState.REDUCING, "only lowers exposure from now on.")),
+        reasoned_action("activate_accounts", "Activate", change_state(TradingState.ACTIVE, "trades from now on.")),
+    )  # fmt: skip
+
+    def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> list[Any]:
+        removals = ["remove_api_key", "remove_proxy_url"] if obj else []
+        sections: list[Any] = [
+            (None, {"fields": ["name", "platform", "signer_kind", "address", *(["owner_address"] if obj else [])]}),
+            ("Secrets: written, never shown", {"fields": [*SECRETS, *removals]}),
+            ("Limits: empty for none", {"fields": [*LIMITS]}),
+            ("Notes", {"fields": ["tags", "notes"]}),
+        ]
+        return [*sections, ("Standing", {"fields": [*STANDING]})] if obj else sections
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> tuple[Any, ...]:
+        return (*STANDING, "platform", "signer_kind", "address", "owner_address") if obj else STANDING
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type("PersonsAccountForm", (form,), {"person": request.user})
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Account, form: AccountForm, change: bool) -> None:
+        saved = form.carry_out(form.cleaned_data)
+        obj.pk = saved.pk
+        obj._state.adding = False
+
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> list[Any]:
+        """Django's own history: that it changed. What changed is in the audit log, without any secret."""
+        return [{"added": {}}] if add else [{"changed": {}}]
+
+    @admin.display(description="sealed")
+    def sealed_kinds(self, account: Account) -> str:
+        kinds = SealedSecret.objects.filter(account=account).order_by("kind").values_list("kind", flat=True)
+        return ", ".join(kinds) or "nothing"
