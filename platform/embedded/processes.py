@@ -14,6 +14,9 @@ from embedded.spec import ProcessSpec
 # A proxy named in the environment must not stand between us and our own loopback.
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
+UNHURRIED = ("--trading-limit", "120000", "--other-limit", "120000", "--post-limit", "2000")
+"""Predict.fun's own limits are per API key, and every account of a paper desk shares one loopback address."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -43,7 +46,15 @@ def product_plan(inputs: PlanInputs) -> Plan:
     venues: tuple[ProcessSpec, ...] = ()
     if paper:
         health = f"http://{HOST}:{inputs.paper_port}/paper/health"
-        options = ("--host", HOST, "--port", str(inputs.paper_port), "--state-dir", f"{inputs.state_dir}/paper")
+        options = (
+            "--host",
+            HOST,
+            "--port",
+            str(inputs.paper_port),
+            "--state-dir",
+            f"{inputs.state_dir}/paper",
+            *UNHURRIED,
+        )
         venues = (_process("paper", ("-m", "paper.predict", *options), shared, ready=answers(health), tier=1),)
     web = ("-m", "uvicorn", "hedgerow.asgi:application", "--host", HOST, "--port", str(inputs.web_port))
     worker = ("-m", "celery", "-A", "hedgerow", "worker", "--pool=threads", "--without-gossip", "--without-mingle")
