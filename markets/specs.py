@@ -1,10 +1,10 @@
 """MarketSpec from rows: what the executor and the strategies price and sign with.
 
 Two readers of the same columns: `spec_from_row` for Django code, `load_specs` for the engine's own connection.
-A stub (a market met in a fill before the catalogue knew it) has no tick and gives no spec: nothing is ordered there.
+A stub (a market the ledger met in a fill before the catalogue knew it) gives no spec: nothing is ordered there.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from markets.models import Market, market_key
+from markets.models import Market
 from trading.enums import MarketStatus, Platform
 from trading.instruments import MarketSpec
 
@@ -38,12 +38,6 @@ COLUMNS = (
     "payout_yes",
 )
 LOAD = f"SELECT id, {', '.join(COLUMNS)} FROM markets_market WHERE id = ANY(%s) AND synced_at IS NOT NULL"
-ENSURE = """
-INSERT INTO markets_market (id, platform, market_id, title, question, slug, category, status, yes_token, no_token,
-    condition_id, tick, lot, min_size, min_value, fee_rate_bps, is_neg_risk, is_yield_bearing)
-VALUES (%(id)s, %(platform)s, %(market_id)s, '', '', '', '', 'closed', '', '', '', 0, 0, 0, 0, 0, false, false)
-ON CONFLICT DO NOTHING
-"""
 
 
 def spec_from_row(market: Market) -> MarketSpec | None:
@@ -114,40 +108,8 @@ def shorten(value: Decimal) -> Decimal:
     return number if int(number.as_tuple().exponent) <= 0 else number.quantize(Decimal(1))
 
 
-class SpecCache:
-    """Specs by market key, held for `max_age_s` of the caller's clock. One per process; not shared by threads."""
-
-    def __init__(self, max_age_s: float = 5.0) -> None:
-        self._max_age_s = max_age_s
-        self._held: dict[str, tuple[float, MarketSpec]] = {}
-
-    async def load(self, conn: AsyncConnection[Any], keys: Collection[str], now_s: float) -> dict[str, MarketSpec]:
-        """The specs of `keys` ("predict:123"); unknown markets and stubs are left out."""
-        oldest = now_s - self._max_age_s
-        held = {key: self._held[key] for key in keys if key in self._held}
-        fresh = {key: spec for key, (at, spec) in held.items() if at >= oldest}
-        missing = [key for key in keys if key not in fresh]
-        if missing:
-            for key, spec in (await load_specs(conn, missing)).items():
-                self._held[key] = (now_s, spec)
-                fresh[key] = spec
-        return fresh
-
-    def forget(self, keys: Iterable[str]) -> None:
-        """Read these anew next time: their `market_changed` has come."""
-        for key in keys:
-            self._held.pop(key, None)
-
-
 async def load_specs(conn: AsyncConnection[Any], keys: Collection[str]) -> dict[str, MarketSpec]:
     """The specs of `keys` in one query; unknown markets and stubs are left out."""
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(LOAD, (list(keys),))
         return {row["id"]: spec_from_columns(row) for row in await cursor.fetchall()}
-
-
-async def ensure_market(conn: AsyncConnection[Any], platform: str, market_id: str) -> str:
-    """The market's key, with a stub row when the catalogue does not know it yet; the next sync fills it in."""
-    key = market_key(platform, market_id)
-    await conn.execute(ENSURE, {"id": key, "platform": platform, "market_id": market_id})
-    return key

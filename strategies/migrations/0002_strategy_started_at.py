@@ -4,15 +4,16 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('strategies', '0001_initial'),
+        ("strategies", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='strategy',
-            name='started_at',
-            field=models.DateTimeField(blank=True, editable=False, help_text="First start: fills before it are not this strategy's.", null=True),
+            model_name="strategy",
+            name="started_at",
+            field=models.DateTimeField(
+                blank=True, editable=False, help_text="First start: fills before it are not this strategy's.", null=True
+            ),
         ),
     ]

@@ -21,6 +21,11 @@ def test_task_of_a_killed_worker_is_given_again() -> None:
     assert app.conf.task_reject_on_worker_lost
 
 
+def test_task_goes_to_one_queue_only() -> None:
+    keys = {(queue.exchange.name, queue.routing_key) for queue in app.conf.task_queues}
+    assert keys == {(ENGINE_QUEUE, ENGINE_QUEUE), (WORKER_QUEUE, WORKER_QUEUE)}
+
+
 def test_engine_lives_inside_the_worker() -> None:
     (step,) = app.steps["worker"]
     assert symbol_by_name(step).__name__ == "EngineStep"

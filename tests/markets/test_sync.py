@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from markets.models import Market
-from markets.specs import SpecCache, ensure_market, load_specs, spec_from_row
+from markets.specs import load_specs, spec_from_row
 from markets.sync import record_markets
 from trading.enums import MarketStatus, Platform
 from trading.events import Event, MarketChanged
@@ -88,33 +88,21 @@ def test_two_runs_at_once_tell_the_change_under_one_id() -> None:
 
 
 async def test_stub_gives_no_spec_until_synced(database_url: str) -> None:
+    row = await Market.objects.acreate(id="predict:123", platform="predict", market_id="123", tick=Decimal("0.01"))
+    assert spec_from_row(row) is None
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
-        assert await ensure_market(conn, "predict", "123") == "predict:123"
-        assert await ensure_market(conn, "predict", "123") == "predict:123"
         assert await load_specs(conn, ["predict:123"]) == {}
-        await Market.objects.abulk_create(
-            [Market(id="predict:123", synced_at=NOW, tick=Decimal("0.01"), platform="predict", market_id="123")],
-            update_conflicts=True, unique_fields=["id"], update_fields=["synced_at", "tick"],
-        )  # fmt: skip
-        spec = (await load_specs(conn, ["predict:123", "predict:404"]))["predict:123"]
-    assert str(spec.tick) == "0.01"
+        await Market.objects.aupdate(synced_at=NOW)
+        specs = await load_specs(conn, ["predict:123", "predict:404"])
+    assert list(specs) == ["predict:123"]
+    assert str(specs["predict:123"].tick) == "0.01"
 
 
-async def test_cached_spec_is_read_anew_when_old_or_forgotten(database_url: str) -> None:
-    await Market.objects.acreate(id="predict:1", platform="predict", market_id="1", synced_at=NOW, fee_rate_bps=10)
-    cache = SpecCache(max_age_s=5.0)
-    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
-
-        async def fee(now_s: float) -> int:
-            return (await cache.load(conn, ["predict:1"], now_s))["predict:1"].fee_rate_bps
-
-        assert await fee(0.0) == 10
-        await Market.objects.aupdate(fee_rate_bps=20)
-        assert await fee(4.9) == 10
-        cache.forget(["predict:1"])
-        assert await fee(4.9) == 20
-        await Market.objects.aupdate(fee_rate_bps=30)
-        assert await fee(10.0) == 30
+@pytest.mark.django_db
+def test_sync_fills_in_a_stub_and_says_so() -> None:
+    Market.objects.create(id="predict:123", platform="predict", market_id="123")
+    assert record(SPEC) == [("123", "listed", "open")]
+    assert spec_from_row(Market.objects.get()) == SPEC
 
 
 @pytest.mark.django_db
