@@ -163,7 +163,7 @@ def test_settings_end_with_their_request(clickhouse: Client) -> None:
 
 def test_set_statement_lasts_for_the_session(engine_urls: EngineUrls) -> None:
     one, other = connect(engine_urls), connect(engine_urls)
-    one.command("SET max_threads = 5", settings={"max_block_size": 1000})
+    one.command("SET max_threads = 5", settings={"max_threads": 3})
     one.command("CREATE TEMPORARY TABLE mine (a UInt8)")
     assert one.command("SELECT getSetting('max_threads')") == 5
     assert other.command("SELECT getSetting('max_threads')") != 5

@@ -192,7 +192,7 @@ def test_given_urls_replace_engines(state_dir: Path) -> None:
 
 
 def test_reused_pid_does_not_block_postgres(state_dir: Path) -> None:
-    """After a reboot small pids come back: the pid in postmaster.pid may be some other program's now."""
+    """After a reboot small pids come back: the pid in postmaster.pid may be another program's, of the same user."""
     state = StateDir(state_dir)
     state.create()
     engine = Postgres(state, lambda sentence: None)
@@ -201,12 +201,15 @@ def test_reused_pid_does_not_block_postgres(state_dir: Path) -> None:
     assert engine.child is not None
     os.kill(engine.child.pid, signal.SIGKILL)
     engine.child.wait(5)
-    (engine.data / "postmaster.pid").write_text(f"{os.getpid()}\n{text.split(chr(10), 1)[1]}")
+    other = subprocess.Popen(["sleep", "60"], user=engine.user.uid if engine.user else None)
+    (engine.data / "postmaster.pid").write_text(f"{other.pid}\n{text.split(chr(10), 1)[1]}")
     assert engine.adopt() is None
     try:
         engine.start()
     finally:
         engine.stop()
+        other.kill()
+        other.wait()
 
 
 def test_engines_die_with_a_killed_parent(state_dir: Path) -> None:

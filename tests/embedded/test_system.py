@@ -255,8 +255,9 @@ def test_children_outlive_the_thread_that_asked_for_them(tmp_path: Path) -> None
         "import sys, threading, time; from pathlib import Path; from embedded.child import spawn; "
         "from embedded.spec import ProcessSpec; made = []; "
         "spec = ProcessSpec('x', ('/bin/sleep', '60')); "
-        "t = threading.Thread(target=lambda: made.append(spawn(spec, Path('x.log')))); t.start(); t.join(); "
-        "time.sleep(0.5); print(made[0].is_alive(), made[0].pid)"
+        "start = lambda: (made.append(spawn(spec, Path('x.log'))), time.sleep(0.5)); "
+        "t = threading.Thread(target=start); t.start(); t.join(); time.sleep(0.5); "
+        "print(made[0].is_alive(), made[0].pid)"
     )
     shown = subprocess.run(
         [sys.executable, "-c", import_code], cwd=tmp_path, capture_output=True, text=True, timeout=30
@@ -279,35 +280,41 @@ def test_logs_stay_small(tmp_path: Path) -> None:
     assert (tmp_path / "web.log.1").read_text() == "4" * 1000
 
 
-def test_stop_command_ends_engines_of_another_terminal(state_dir: Path, bare_environment: dict[str, str]) -> None:
+@pytest.fixture
+def running_engines(state_dir: Path, bare_environment: dict[str, str]) -> Iterator["subprocess.Popen[str]"]:
+    """`python -m embedded engines`, up, as the leader of its own group like a command at a terminal."""
+    command = [sys.executable, "-m", "embedded", "engines", "--state", str(state_dir)]
+    with subprocess.Popen(
+        command, env=bare_environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        try:
+            assert running.stdout is not None
+            names = [running.stdout.readline().split("=")[0] for _ in range(3)]
+            assert names == ["export DATABASE_URL", "export REDIS_URL", "export CLICKHOUSE_URL"]
+            yield running
+        finally:
+            running.kill()
+
+
+def test_stop_command_ends_engines_of_another_terminal(
+    state_dir: Path, running_engines: "subprocess.Popen[str]"
+) -> None:
     command = [sys.executable, "-m", "embedded"]
     where = ["--state", str(state_dir)]
-    running = subprocess.Popen([*command, "engines", *where], env=bare_environment, stdout=subprocess.PIPE, text=True)
-    assert running.stdout is not None
-    urls = [running.stdout.readline().split("=")[0] for _ in range(3)]
-    assert urls == ["export DATABASE_URL", "export REDIS_URL", "export CLICKHOUSE_URL"]
     status = subprocess.run([*command, "status", *where], capture_output=True, text=True)
     assert status.returncode == 0
     assert status.stdout.count(" up ") == 3
     assert subprocess.run([*command, "stop", *where], capture_output=True, text=True).stdout == "Stopped.\n"
-    assert running.wait(10) == 0
-    running.stdout.close()
+    assert running_engines.wait(10) == 0
     assert subprocess.run([*command, "status", *where], capture_output=True).returncode == 1
 
 
-def test_ctrl_c_reaches_the_supervisor_only(state_dir: Path, bare_environment: dict[str, str]) -> None:
+def test_ctrl_c_reaches_the_supervisor_only(state_dir: Path, running_engines: "subprocess.Popen[str]") -> None:
     """A terminal sends SIGINT to the whole foreground group; engines must end in order, not all at once."""
-    running = subprocess.Popen(
-        [sys.executable, "-m", "embedded", "engines", "--state", str(state_dir)],
-        env=bare_environment,
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    )
-    assert running.stdout is not None
-    assert len([running.stdout.readline() for _ in range(3)]) == 3
-    os.killpg(running.pid, signal.SIGINT)
-    assert running.wait(20) == 0
-    running.stdout.close()
+    groups = {os.getpgid(record.pid) for record in load_processes(state_dir).values()}
+    assert running_engines.pid not in groups
+    os.killpg(running_engines.pid, signal.SIGINT)
+    assert running_engines.wait(20) == 0
     assert load_processes(state_dir) == {}
     assert "shut down" in (state_dir / "log" / "postgres.log").read_text()
 
