@@ -105,6 +105,7 @@ class Gate:
         self._sending = 0
         self._acknowledged = -1
         self._owes_word = False
+        self._conn: AsyncConnection[Any] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -136,8 +137,8 @@ class Gate:
 
     async def start(self) -> None:
         """Take the first lease and keep it renewed. Raises psycopg.Error when the database cannot be reached."""
-        conn = await self._connect()
-        self._task = asyncio.create_task(self._run(conn), name=f"gate {self.name}")
+        self._conn = await self._connect()
+        self._task = asyncio.create_task(self._run(), name=f"gate {self.name}")
 
     async def close(self) -> None:
         """Stop sending and give the lease back, so that no stop waits for this process."""
@@ -147,6 +148,7 @@ class Gate:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+        await self._disconnect()
         self._stopped = True
         if self._sending:
             return  # An answer is out: the lease must run its time.
@@ -155,31 +157,38 @@ class Gate:
                 async with await AsyncConnection.connect(self._dsn, autocommit=True) as conn:
                     await conn.execute("DELETE FROM accounts_enginelease WHERE name = %s", (self.name,))
 
-    async def _run(self, conn: AsyncConnection[Any] | None) -> None:
+    async def _run(self) -> None:
         """Renew for ever; on any failure the lease simply runs out while a new connection is tried."""
         while True:
             try:
-                if conn is None:
-                    conn = await self._connect()
+                if self._conn is None:
+                    self._conn = await self._connect()
                 while True:
-                    if await self._wait(conn):
+                    if await self._wait(self._conn):
                         self._shut()
-                    await self._renew(conn)
+                    await self._renew(self._conn)
             except (psycopg.Error, OSError, TimeoutError) as error:
                 log.warning("gate_renewal_failed", lease=self.name, error=type(error).__name__)
-            finally:
-                if conn is not None:
-                    with contextlib.suppress(psycopg.Error, OSError):
-                        await conn.close()
-                    conn = None
+            await self._disconnect()
             await asyncio.sleep(self._renew_every_s / 2)
+
+    async def _disconnect(self) -> None:
+        conn, self._conn = self._conn, None
+        if conn is not None:
+            with contextlib.suppress(psycopg.Error, OSError):
+                await conn.close()
 
     async def _connect(self) -> AsyncConnection[Any]:
         async with asyncio.timeout(self._ttl_s):
             conn = await AsyncConnection.connect(self._dsn, autocommit=True)
-            await conn.execute(f"LISTEN {CHANNEL}")
-            await conn.execute(_FORGET, (FORGET_AFTER_S,))
-        await self._renew(conn)
+        try:
+            async with asyncio.timeout(self._ttl_s):
+                await conn.execute(f"LISTEN {CHANNEL}")
+                await conn.execute(_FORGET, (FORGET_AFTER_S,))
+            await self._renew(conn)
+        except BaseException:
+            await conn.close()
+            raise
         return conn
 
     async def _wait(self, conn: AsyncConnection[Any]) -> bool:
@@ -206,7 +215,7 @@ class Gate:
         self._stopped = stopped
         self._deadline = float("-inf") if stopped else began + self._ttl_s
         if changed:
-            log.info("gate_changed", lease=self.name, generation=generation, stopped=stopped, level=level)
+            log.info("gate_changed", lease=self.name, generation=generation, stopped=stopped, stop_level=level)
         self._owes_word = stopped and seen != generation
 
     def _shut(self) -> None:

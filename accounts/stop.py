@@ -84,7 +84,7 @@ def pull_stop(level: str, by: User | str, reason: str, *, source: str = SYSTEM, 
     log.warning(
         "desk_stopped",
         generation=generation,
-        level=level,
+        stop_level=level,
         by=str(by),
         confirmed=len(receipt.confirmed),
         expired=receipt.expired,
