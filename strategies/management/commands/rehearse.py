@@ -6,6 +6,7 @@ lost, doubled or left unhedged.
 """
 
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ class Command(BaseCommand):
 
     help = "Trade real fills on the paper venue and compare venue, ledger and exposures. Paper mode only."
 
+    _began = 0.0
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--fills", type=int, required=True, help="fills of the primaries to make")
         parser.add_argument("--accounts", type=int, default=10, help="paper accounts to trade with, an even number")
@@ -33,6 +36,7 @@ class Command(BaseCommand):
         parser.add_argument("--private", action="store_true", help="start a system of its own even if one runs")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._began = time.monotonic()
         if settings.LIVE:
             raise CommandError("A rehearsal trades paper money only; this process is in live mode.")
         if options["fills"] < 1 or options["accounts"] < 2 or options["accounts"] % 2:
@@ -78,5 +82,5 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _say(self, sentence: str) -> None:
-        self.stderr.write(sentence)
+        self.stderr.write(f"[{time.monotonic() - self._began:6.1f} s] {sentence}")
         self.stderr.flush()
