@@ -1,22 +1,363 @@
 """The executor against a paper venue on a socket: every answer an order can get, and what is told of it."""
 
+import asyncio
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from accounts.models import Account
-from trading.enums import OrderStatus
+import pytest
+
+from accounts.lanes import AccountUnavailable
+from accounts.models import Account, Order
+from accounts.registration import change_account_state
+from accounts.stop import NO_NEW, lift_stop, pull_stop
+from tests.accounts.conftest import make_account, open_room
+from trading.commands import CancelOrder, PlaceOrder
+from trading.enums import OrderOrigin, OrderStatus, Outcome
 from trading.events import TRADE_EVENTS, Event
+from venues.contract import OrderTicket, SignedOrder
+
+Events = Callable[[str], list[Event]]
 
 
-async def test_accepted_order_is_written_and_announced(room: Any, account: Account, events: Callable[..., list[Event]]):
+def told(events: Events, order_id: Any) -> list[str]:
+    """The statuses the bus was told of for one order, in order."""
+    return [
+        event.data.status.value
+        for event in events(TRADE_EVENTS)
+        if event.type == "trade_executed" and event.data.client_order_id == str(order_id)
+    ]
+
+
+async def place(room: Any, account: Account, **fields: Any) -> Any:
+    """An INITIALIZED row and its command, as the trade path leaves them."""
+    order = room.order(account, origin=OrderOrigin.USER, **fields)
+    await room.record(order)
+    await room.executor.handle_command(
+        PlaceOrder(
+            platform="predict",  # type: ignore[arg-type]
+            account_id=str(account.pk),
+            market_id=room.market.market_id,
+            side=order.outcome,
+            price=order.price,
+            shares=order.size,
+            action=order.action,
+            client_order_id=order.id,
+        )
+    )
+    return order
+
+
+async def test_accepted_order_is_written_and_announced(room: Any, account: Account, events: Events) -> None:
     [order] = await room.send(room.order(account))
     row = await room.until(order.id, OrderStatus.ACCEPTED)
     assert row.venue_order_id
-    assert row.sent_at is not None
     assert row.answered_at >= row.sent_at
     assert row.sender == "engine-test"
+    assert row.order_hash == order.order_hash
+    assert row.order_hash.startswith("0x")
     await room.executor.close()
-    [told] = events(TRADE_EVENTS)
-    assert told.data.status is OrderStatus.ACCEPTED
-    assert told.data.order_hash == order.order_hash
+    assert told(events, order.id) == ["accepted"]
     assert (await room.row(order.id)).announced == "accepted"
+
+
+async def test_bytes_are_durable_before_they_leave(room: Any, account: Account, paper: Any) -> None:
+    [order] = await room.journal(room.order(account))
+    row = await room.row(order.id)
+    assert (row.status, bytes(row.body), row.order_hash) == ("submitted", order.body, order.order_hash)
+    assert not paper.snapshot(account.address)["orders"]
+
+
+async def test_same_order_prepared_twice_is_same_bytes(room: Any, account: Account) -> None:
+    order = room.order(account)
+    assert room.executor.prepare(order, room.market) == room.executor.prepare(order, room.market)
+
+
+async def test_hedge_latency_counts_from_its_fill(room: Any, account: Account) -> None:
+    cause_at = datetime.now(UTC) - timedelta(milliseconds=250)
+    [order] = await room.send(room.order(account, cause_at=cause_at))
+    row = await room.until(order.id, OrderStatus.ACCEPTED)
+    assert 250_000 <= row.latency_us < 5_000_000
+
+
+async def test_refused_order_is_rejected_with_slug(room: Any, account: Account, events: Events) -> None:
+    [order] = await room.send(room.order(account, price="0.90", size="100000"))
+    row = await room.until(order.id, OrderStatus.REJECTED)
+    assert row.reason.startswith("create_order_insufficient_collateral")
+    await room.executor.close()
+    assert told(events, order.id) == ["rejected"]
+
+
+@pytest.mark.parametrize("fault", ["timeout_after_accept", "timeout_before_accept", "http_5xx"])
+async def test_lost_answer_is_unknown_then_settled(
+    room: Any, account: Account, paper: Any, events: Events, fault: str
+) -> None:
+    paper.faults({"kind": fault, "count": 1, "ms": 6000, "address": account.address})
+    [order] = await room.send(room.order(account))
+    row = await room.until(order.id, OrderStatus.UNKNOWN)
+    assert row.reason
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    await room.until(order.id, OrderStatus.ACCEPTED)
+    assert len(paper.snapshot(account.address)["orders"]) == 1
+    await room.executor.close()
+    assert told(events, order.id) == ["unknown", "accepted"]
+
+
+async def test_unknown_order_is_left_alone_while_fresh(room: Any, account: Account, paper: Any) -> None:
+    paper.faults({"kind": "timeout_before_accept", "count": 1, "ms": 6000, "address": account.address})
+    [order] = await room.send(room.order(account))
+    await room.until(order.id, OrderStatus.UNKNOWN)
+    await room.executor.recover_fully()
+    assert (await room.row(order.id)).status == "unknown"
+    assert not paper.snapshot(account.address)["orders"]
+
+
+async def test_busy_venue_gets_same_bytes_again(room: Any, account: Account, paper: Any, events: Events) -> None:
+    paper.faults({"kind": "http_429", "count": 2, "address": account.address})
+    [order] = await room.send(room.order(account))
+    await room.until(order.id, OrderStatus.ACCEPTED)
+    assert len(paper.snapshot(account.address)["orders"]) == 1
+    await room.executor.close()
+    assert told(events, order.id) == ["accepted"]
+
+
+async def test_journaled_but_unsent_order_is_recovered(
+    room: Any, account: Account, paper: Any, database_url: str, redis_url: str, market: Any
+) -> None:
+    """The engine died between its commit and its send; another one finds the row."""
+    [order] = await room.journal(room.order(account))
+    await room.executor.close()
+    await room.age(order.id)
+    async with open_room(database_url, redis_url, paper, market, "engine-two") as second:
+        await second.executor.recover_fully()
+        await second.until(order.id, OrderStatus.ACCEPTED)
+    assert len(paper.snapshot(account.address)["orders"]) == 1
+
+
+async def test_sent_but_unwritten_order_is_found(
+    room: Any, account: Account, paper: Any, database_url: str, redis_url: str, market: Any
+) -> None:
+    """The engine died between the venue's answer and writing it down: nothing is sent twice."""
+    [order] = await room.journal(room.order(account))
+    lane = room.executor.lanes.get(account.pk)
+    await lane.client.submit(lane.signer.sign(_ticket(order, room.market)))
+    await room.age(order.id)
+    async with open_room(database_url, redis_url, paper, market, "engine-two") as second:
+        await second.executor.recover_fully()
+        row = await second.until(order.id, OrderStatus.ACCEPTED)
+    assert row.reason == "found at the venue"
+    assert len(paper.snapshot(account.address)["orders"]) == 1
+
+
+async def test_duplicate_answer_means_it_exists(room: Any, account: Account, paper: Any) -> None:
+    [order] = await room.journal(room.order(account))
+    lane = room.executor.lanes.get(account.pk)
+    await lane.client.submit(lane.signer.sign(_ticket(order, room.market)))
+    room.executor.send([order])
+    row = await room.until(order.id, OrderStatus.ACCEPTED)
+    assert row.reason == "duplicate"
+
+
+async def test_refusal_of_resent_bytes_proves_nothing(room: Any, account: Account, paper: Any) -> None:
+    """First send took; the second is refused for another reason. The order lives, so it is not rejected."""
+    [order] = await room.send(room.order(account, size="100"))
+    await room.until(order.id, OrderStatus.ACCEPTED)
+    paper.call("/paper/trading", {"market_id": int(room.market.market_id), "trading_status": "CLOSED"})
+    answer = await room.executor._send_until_answered(room.executor.lanes.get(account.pk), _signed(order), True)
+    assert answer.status is not OrderStatus.REJECTED
+
+
+async def test_filled_while_unknown_enters_by_stream(
+    room: Any, account: Account, paper: Any, events: Events, redis_url: str
+) -> None:
+    paper.faults({"kind": "timeout_after_accept", "count": 1, "ms": 6000, "address": account.address})
+    [order] = await room.send(room.order(account))
+    await room.until(order.id, OrderStatus.UNKNOWN)
+    paper.take(order.order_hash)
+    await asyncio.sleep(0.3)
+    await room.age(order.id)
+    recovery = asyncio.create_task(room.executor.recover_fully())
+    while not recovery.done():
+        await room.digest(redis_url)
+        await asyncio.sleep(0.05)
+    await room.until(order.id, OrderStatus.FILLED)
+    settled = [event for event in events("fill_events") if event.data.order_hash == order.order_hash]
+    assert len({event.id for event in settled}) == 1
+
+
+async def test_account_that_hangs_delays_no_other(room: Any, account: Account, paper: Any) -> None:
+    other = await asyncio.to_thread(make_account, paper)
+    await room.executor.lanes.refresh()
+    await room.executor.warm([other.pk])
+    paper.faults({"kind": "latency_ms", "ms": 2000, "address": account.address})
+    slow = await room.send(*(room.order(account, price=f"0.{n}") for n in range(10, 30)))
+    began = time.monotonic()
+    [quick] = await room.send(room.order(other))
+    await room.until(quick.id, OrderStatus.ACCEPTED)
+    assert time.monotonic() - began < 1.0
+    assert (await room.row(slow[0].id)).status == "submitted"
+    paper.faults()
+
+
+async def test_unknown_account_cannot_be_signed_for(room: Any, account: Account) -> None:
+    order = room.order(account, account_id=room.order(account).id)
+    with pytest.raises(AccountUnavailable):
+        room.executor.prepare(order, room.market)
+
+
+async def test_stopped_desk_keeps_order_until_lifted(room: Any, account: Account, paper: Any) -> None:
+    [order] = await room.journal(room.order(account))
+    await asyncio.to_thread(pull_stop, NO_NEW, "test", "drill")
+    room.executor.send([order])
+    await asyncio.sleep(0.3)
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    assert (await room.row(order.id)).status == "submitted"
+    assert not paper.snapshot(account.address)["orders"]
+    await asyncio.to_thread(lift_stop, "test", "over")
+    await asyncio.sleep(0.3)
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    await room.until(order.id, OrderStatus.ACCEPTED)
+
+
+async def test_user_order_is_journaled_and_sent(room: Any, account: Account) -> None:
+    order = await place(room, account)
+    row = await room.until(order.id, OrderStatus.ACCEPTED)
+    assert row.body is not None
+
+
+async def test_command_twice_is_one_order(room: Any, account: Account, paper: Any) -> None:
+    order = await place(room, account)
+    await asyncio.gather(*(room.executor.handle_command(_command(order, room)) for _ in range(5)))
+    await room.until(order.id, OrderStatus.ACCEPTED)
+    assert len(paper.snapshot(account.address)["orders"]) == 1
+
+
+async def test_lost_command_is_picked_up(room: Any, account: Account) -> None:
+    order = room.order(account, origin=OrderOrigin.USER)
+    await room.record(order)
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    await room.until(order.id, OrderStatus.ACCEPTED)
+
+
+async def test_order_beyond_limit_is_denied_unsent(room: Any, account: Account, paper: Any, events: Events) -> None:
+    await Account.objects.filter(pk=account.pk).aupdate(max_order=5)
+    order = await place(room, account)
+    row = await room.until(order.id, OrderStatus.DENIED)
+    assert row.reason.startswith("max_order:")
+    assert row.body is None
+    assert not paper.snapshot(account.address)["orders"]
+    await room.executor.close()
+    assert told(events, order.id) == ["denied"]
+
+
+async def test_halted_account_sends_nothing(room: Any, account: Account, paper: Any) -> None:
+    await asyncio.to_thread(change_account_state, account.pk, "halted", by="test", reason="drill")
+    order = await place(room, account)
+    row = await room.until(order.id, OrderStatus.DENIED)
+    assert row.reason.startswith("account_halted")
+    assert not paper.snapshot(account.address)["orders"]
+
+
+async def test_order_against_our_own_is_denied(room: Any, account: Account, paper: Any) -> None:
+    other = await asyncio.to_thread(make_account, paper)
+    await room.executor.lanes.refresh()
+    resting = await place(room, account, price="0.40")
+    await room.until(resting.id, OrderStatus.ACCEPTED)
+    crossing = await place(room, other, outcome=Outcome.NO, price="0.60")
+    row = await room.until(crossing.id, OrderStatus.DENIED)
+    assert row.reason.startswith("self_cross")
+
+
+async def test_crossing_orders_at_once_never_both_leave(room: Any, account: Account, paper: Any) -> None:
+    other = await asyncio.to_thread(make_account, paper)
+    await room.executor.lanes.refresh()
+    await asyncio.gather(place(room, account, price="0.40"), place(room, other, outcome=Outcome.NO, price="0.60"))
+    await asyncio.sleep(0.5)
+    statuses = sorted([row.status async for row in Order.objects.all()])
+    assert statuses == ["accepted", "denied"]
+
+
+async def test_cancel_ends_order_on_venues_word(room: Any, account: Account, paper: Any, redis_url: str) -> None:
+    order = await place(room, account)
+    await room.until(order.id, OrderStatus.ACCEPTED)
+    await room.executor.handle_command(
+        CancelOrder(platform="predict", account_id=str(account.pk), client_order_id=order.id)  # type: ignore[arg-type]
+    )
+    row = await room.row(order.id)
+    assert row.status == "accepted"
+    assert row.cancel_requested_at is not None
+    await room.digest(redis_url)
+    assert (await room.row(order.id)).status == "cancelled"
+
+
+async def test_cancel_before_leaving_needs_no_venue(room: Any, account: Account, paper: Any) -> None:
+    order = room.order(account, origin=OrderOrigin.USER)
+    await room.record(order)
+    await room.executor.cancel(order.id)
+    assert (await room.row(order.id)).status == "cancelled"
+    await room.executor.handle_command(_command(order, room))
+    assert not paper.snapshot(account.address)["orders"]
+
+
+async def test_fill_before_cancel_is_not_lost(room: Any, account: Account, paper: Any, redis_url: str) -> None:
+    """Filled at the venue, nobody heard; then a cancel: the fill goes to the bus, and the order ends as filled."""
+    order = await place(room, account)
+    await room.until(order.id, OrderStatus.ACCEPTED)
+    paper.take((await room.row(order.id)).order_hash)
+    await asyncio.sleep(0.3)
+    cancel = asyncio.create_task(room.executor.cancel(order.id))
+    while not cancel.done():
+        await room.digest(redis_url)
+        await asyncio.sleep(0.05)
+    assert (await room.row(order.id)).status == "filled"
+
+
+async def test_unannounced_status_is_announced_later(room: Any, account: Account, events: Events) -> None:
+    order = room.order(account, status=OrderStatus.DENIED, reason="max_order")
+    await room.record(order)
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    assert told(events, order.id) == ["denied"]
+    await room.executor.recover_fully()
+    assert told(events, order.id) == ["denied"]
+
+
+async def test_new_account_is_served_within_seconds(room: Any, account: Account, paper: Any) -> None:
+    other = await asyncio.to_thread(make_account, paper)
+    room.executor._refreshed_at = float("-inf")
+    await room.executor.recover()
+    [order] = await room.send(room.order(other))
+    await room.until(order.id, OrderStatus.ACCEPTED)
+
+
+def _command(order: Any, room: Any) -> PlaceOrder:
+    return PlaceOrder(
+        platform="predict",  # type: ignore[arg-type]
+        account_id=str(order.account_id),
+        market_id=room.market.market_id,
+        side=order.outcome,
+        price=order.price,
+        shares=order.size,
+        client_order_id=order.id,
+    )
+
+
+def _ticket(order: Any, market: Any) -> Any:
+    return OrderTicket(
+        client_order_id=order.id,
+        market=market,
+        outcome=order.outcome,
+        action=order.action,
+        price=order.price,
+        size=order.size,
+        salt=order.salt,
+    )
+
+
+def _signed(order: Any) -> Any:
+    return SignedOrder(client_order_id=order.id, order_hash=order.order_hash, body=order.body)
