@@ -115,7 +115,10 @@ def configure_logging(level: str, form: str) -> None:
             "root": {"handlers": ["stderr"], "level": level},
             "loggers": {
                 # Their info lines are one per request or task: metrics say that better.
-                "uvicorn.access": {"level": "WARNING"},
+                "uvicorn.access": {"level": "WARNING", "handlers": [], "propagate": True},
+                # uvicorn brings handlers of its own, which would write tracebacks past the scrubbing.
+                "uvicorn": {"level": level, "handlers": [], "propagate": True},
+                "uvicorn.error": {"handlers": [], "propagate": True},
                 "httpx": {"level": "WARNING"},
                 "httpcore": {"level": "WARNING"},
                 "urllib3": {"level": "WARNING"},

@@ -2,10 +2,12 @@
 
 import io
 import logging
+import logging.config
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from uvicorn.config import LOGGING_CONFIG
 
 from hedgerow.logs import configure_logging, scrub, scrub_value
 
@@ -65,6 +67,26 @@ def test_secret_logged_by_a_library_is_hidden(lines: io.StringIO) -> None:
     assert "some.library" in written or "POST" in written
     for secret in ("hunter2", JWT, SIGNATURE):
         assert secret not in written
+
+
+def test_secret_used_as_a_name_is_hidden(lines: io.StringIO) -> None:
+    structlog.get_logger("t").warning("sessions", by_token={JWT: 1})
+    structlog.get_logger("t").warning("sessions", counts={JWT: 1})
+    assert JWT not in lines.getvalue()
+
+
+def test_servers_own_handlers_are_taken_over(lines: io.StringIO, capfd: pytest.CaptureFixture[str]) -> None:
+    handler = logging.getLogger().handlers[0]
+    logging.config.dictConfig({**LOGGING_CONFIG, "disable_existing_loggers": False})
+    configure_logging("INFO", "json")
+    replaced = logging.getLogger().handlers[0]
+    assert isinstance(replaced, logging.StreamHandler)
+    replaced.setStream(lines)
+    logging.getLogger("uvicorn.error").error("Exception in ASGI application: private_key=%s", KEY)
+    assert handler is not replaced
+    assert "Exception in ASGI application" in lines.getvalue()
+    assert KEY not in lines.getvalue()
+    assert "ASGI" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(
