@@ -38,6 +38,12 @@ def disk_full(path: Path) -> DiskFull:
     )
 
 
+def describe_low_disk(path: Path) -> str:
+    """The same for a system that already runs: what cannot write now goes on once there is room."""
+    free = shutil.disk_usage(existing(path)).free // (1024 * 1024)
+    return f"The disk that holds {path} is nearly full: {free} MB free. Free some space; until then writes may fail."
+
+
 def check_disk(path: Path, needed: int = NEEDED_FREE_BYTES) -> None:
     """Raise DiskFull unless `needed` bytes are free where `path` is, or will be."""
     if shutil.disk_usage(existing(path)).free < needed:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from embedded.child import Child, spawn
 from embedded.engine import describe, tail
-from embedded.errors import DiskFull, StartFailed, check_disk, disk_full, is_disk_full
+from embedded.errors import DiskFull, StartFailed, check_disk, describe_low_disk, is_disk_full
 from embedded.logs import rotate_logs
 from embedded.runfile import forget_process, record_process
 from embedded.spec import ProcessSpec
@@ -121,7 +121,7 @@ class Supervisor:
         try:
             self._tick(supervised, time.monotonic())
         except OSError as error:
-            complaint = str(disk_full(self._state.root)) if is_disk_full(error) else f"cannot be started: {error}"
+            complaint = describe_low_disk(self._state.root) if is_disk_full(error) else f"cannot be started: {error}"
             if complaint != supervised.complaint:
                 self._line(supervised.spec.name, complaint)
             supervised.complaint = complaint
@@ -180,9 +180,9 @@ class Supervisor:
             self._disk_told = False
         except OSError as error:
             if is_disk_full(error):
-                self._tell_disk(str(disk_full(self._state.root)))
-        except DiskFull as error:
-            self._tell_disk(str(error))
+                self._tell_disk(describe_low_disk(self._state.root))
+        except DiskFull:
+            self._tell_disk(describe_low_disk(self._state.root))
 
     def _tell_disk(self, sentence: str) -> None:
         if not self._disk_told:
