@@ -7,6 +7,7 @@ nothing but paper money, and every account made of them is tagged `demo` and in 
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import sha256
@@ -14,15 +15,20 @@ from pathlib import Path
 
 import structlog
 from django.conf import settings
+from django.utils import timezone
 
 from accounts.models import Account
 from accounts.registration import register_account
 from identity.models import AuditEntry
+from markets.endpoints import load_endpoints
+from markets.models import Market, market_key
+from markets.sync import sync_markets
 from strategies.config import DeltaNeutralConfig, config_json, parse_config
 from strategies.control import Actor, create_strategy, reconfigure_strategy, replace_pairs, start_strategy
 from strategies.models import Pair, Strategy
 from strategies.paper_venue import PaperVenue, PaperVenueDown
 from trading.enums import Mode, Platform
+from trading.errors import VenueError
 
 STRATEGY = "demo"
 SENTENCE = b"hedgerow demo account: paper money only, never a real key"
@@ -84,6 +90,7 @@ def settle_demo_desk(venue: PaperVenue) -> None:
         markets = [*config.markets, *free[:missing]]
         changed = {**config_json(config), "markets": markets}
         reconfigure_strategy(strategy.pk, changed, by=_ACTOR, reason="a market for each pair")
+    _sync_markets(load_demo_pairs())
     if _is_fresh(strategy):
         start_strategy(strategy.pk, by=_ACTOR, reason="the demo desk trades from the start")
 
@@ -136,6 +143,17 @@ def _ensure_strategy(pairs: list[tuple[Account, Account]]) -> Strategy:
     if len(known) < len(pairs) and {pair.primary.pk for pair in known} <= {primary.pk for primary, _ in pairs}:
         replace_pairs(strategy.pk, pairs, by=_ACTOR, reason="the demo desk grew")
     return strategy
+
+
+def _sync_markets(pairs: Sequence[DemoPair]) -> None:
+    """Learn the desk's markets now instead of at the next regular sync: the first quote waits for them."""
+    keys = {market_key(Platform.PREDICT, pair.market_id) for pair in pairs}
+    if Market.objects.filter(pk__in=keys, synced_at__isnull=False).count() == len(keys):
+        return
+    try:
+        sync_markets(Platform.PREDICT, load_endpoints()[Platform.PREDICT], timezone.now())
+    except VenueError as error:
+        log.warning("demo_markets_unsynced", reason=error.slug)
 
 
 def _load_pairs(strategy: Strategy) -> list[Pair]:

@@ -33,6 +33,7 @@ from trading.values import ZERO
 
 QUIET_ROUNDS = 3
 ROUND_S = 0.5
+TELL_EVERY_S = 3.0
 
 Say = Callable[[str], None]
 
@@ -127,11 +128,14 @@ class Rehearsal:
     ) -> VenueTruth:
         """The venue's truth once nothing has moved and nothing was open for a while, or at the deadline."""
         addresses = list(stand_accounts(desk.stands))
-        quiet = 0
+        quiet, told_at = 0, time.monotonic()
         while True:
             truth = patiently(lambda: load_truth(self._venue, addresses, _milliseconds(since)), deadline + 30)
             open_words = patiently(partial(self._open, desk, truth, since), deadline + 30)
             quiet = 0 if open_words else quiet + 1
+            if open_words and time.monotonic() - told_at > TELL_EVERY_S:
+                told_at = time.monotonic()
+                self._say(f"not quiet yet: {open_words}")
             if quiet >= QUIET_ROUNDS:
                 return truth
             if time.monotonic() > deadline:
