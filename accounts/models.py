@@ -186,7 +186,7 @@ class Fill(models.Model):
         indexes = [
             models.Index(fields=["order_hash"], name="fill_by_order_hash"),
             models.Index(fields=["-received_at"], name="fill_newest"),
-            models.Index(fields=["recorded_at"], name="fill_unsettled", condition=Q(settlement="matched")),
+            models.Index(fields=["account", "market"], name="fill_unsettled", condition=Q(settlement="matched")),
         ]
 
     def __str__(self) -> str:

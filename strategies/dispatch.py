@@ -1,5 +1,7 @@
 """Dispatch: a batch of events becomes durable facts and signed hedges in one transaction of two round trips.
 
+The statements are in `dispatch.sql`.
+
     1  lock the orders concerned, insert what is new of the fills, lock their positions and exposures, read the market
     2  apply, decide, sign (all in memory)
     3  write orders' progress, positions, exposures, decisions and the signed orders; commit
@@ -11,7 +13,7 @@ A crash before 3 changes nothing and the messages come again; a crash after 3 is
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -19,19 +21,18 @@ import msgspec
 import structlog
 from psycopg import AsyncConnection
 
-from accounts.ledger.fills import FillBatch
-from accounts.ledger.orders import record_orders, record_updates
+from accounts.ledger.fills import PRECISION, FillBatch
+from accounts.ledger.orders import record_updates
 from accounts.ledger.rows import NewOrder, OrderRow, RecordedFill, VenueWord
 from strategies.evaluation import Evaluation, Surroundings, adjusted, evaluate
 from strategies.exposures import (
     ExposureRow,
+    HedgePosition,
     OpenOrder,
+    inserted_orders,
     load_day_notional,
-    queue_decisions,
-    queue_exposures,
-    queue_hedge_positions,
-    queue_open_orders,
-    queue_updates,
+    open_dispatch,
+    queue_close,
 )
 from strategies.handlers.plan import RestingOrder
 from strategies.inbox import Inbox
@@ -92,46 +93,39 @@ class Dispatcher:
         if not (inbox.received or looked_at or inbox.rejections):
             return _NOTHING
         now = self._clock()
-        batch = FillBatch(inbox.received, now)
         conn = self._conn
         async with conn.pipeline(), conn.transaction():
-            await batch.queue(conn)
-            touched = sorted({(r.account_id, r.market_key) for r in inbox.received})
-            ids = [*looked_at, *inbox.rejections]
-            exposure_cursor = await queue_exposures(conn, touched, ids, [r.order_hash for r in inbox.received], now)
-            markets = sorted({market_key for _, market_key in touched})
-            if ids:
-                markets = sorted({*markets, *await self._markets_of(ids)})
-            order_cursor = await queue_open_orders(conn, markets)
-            position_cursor = await queue_hedge_positions(conn, markets)
-            fills = await batch.effects()
-            rows = [ExposureRow(*row) for row in await exposure_cursor.fetchall()]
-            open_orders = [OpenOrder(*row) for row in await order_cursor.fetchall()]
+            batch = FillBatch(inbox.received)
+            opened = await open_dispatch(conn, batch.executions, [*looked_at, *inbox.rejections], now)
+            batch.apply(opened.ledger)
+            rows = opened.exposures
             await self._specs.ensure(conn, {row.market_key for row in rows})
-            positions = await position_cursor.fetchall()
             around = Surroundings(
-                open_orders=adjusted(open_orders, batch.progress()),
-                hedge_positions=_held((row[0], row[1], row[2], row[3]) for row in positions),
-                unsettled=_held((row[0], row[1], row[2], row[4]) for row in positions),
+                open_orders=adjusted(opened.open_orders, batch.progress()),
+                hedge_positions=_held((p, p.size) for p in opened.hedge_positions),
+                unsettled=_held((p, p.unsettled) for p in opened.hedge_positions),
                 day_notional=await self._day_notional(rows, now),
                 specs=self._specs,
                 books=self._books,
                 now=now,
             )
-            evaluations, sent = self._decide(rows, fills, looked_at, inbox.rejections, around)
+            evaluations, sent = self._decide(rows, batch.fills, looked_at, inbox.rejections, around)
             denied = [order for evaluation in evaluations for order in evaluation.denied]
-            await batch.queue_writes(conn)
-            await queue_updates(conn, [e.update for e in evaluations], now)
-            await queue_decisions(conn, [e.decision for e in evaluations if e.decision is not None], now)
-            recorded = await record_orders(conn, [*sent, *denied], now)
+            cursor = await queue_close(
+                conn,
+                batch.closing([*sent, *denied]),
+                [evaluation.update for evaluation in evaluations],
+                [evaluation.decision for evaluation in evaluations if evaluation.decision is not None],
+                now,
+            )
         # An id that was taken already is another decision's order: it was, or will be, sent by whoever made it.
-        new = {order.id for order, cursor in zip([*sent, *denied], recorded, strict=True) if cursor.rowcount == 1}
+        new = await inserted_orders(cursor)
         leaving = [order for order in sent if order.id in new]
         self._signer.send(leaving)
         if len(leaving) != len(sent):
             log.warning("order_ids_taken", orders=[str(order.id) for order in sent if order.id not in new])
         return Dispatched(
-            fills=tuple(fills),
+            fills=tuple(batch.fills),
             evaluations=tuple(evaluations),
             sent=tuple(leaving),
             denied=tuple(order for order in denied if order.id in new),
@@ -154,6 +148,17 @@ class Dispatcher:
         around: Surroundings,
     ) -> tuple[list[Evaluation], list[NewOrder]]:
         """Evaluate every exposure concerned, one after the other, and sign what they order."""
+        with localcontext(prec=PRECISION):
+            return self._decide_each(rows, fills, wakes, rejections, around)
+
+    def _decide_each(
+        self,
+        rows: Sequence[ExposureRow],
+        fills: Sequence[RecordedFill],
+        wakes: Mapping[UUID, str],
+        rejections: Mapping[UUID, str],
+        around: Surroundings,
+    ) -> tuple[list[Evaluation], list[NewOrder]]:
         ordered = sorted(fills, key=lambda fill: (fill.received_at, fill.trade_id))
         evaluations: list[Evaluation] = []
         signed: list[NewOrder] = []
@@ -182,12 +187,6 @@ class Dispatcher:
     def _sign(self, evaluation: Evaluation) -> list[NewOrder]:
         return [self._signer.prepare(order, self._specs[order.market_key]) for order in evaluation.orders]
 
-    async def _markets_of(self, ids: Sequence[UUID]) -> list[str]:
-        cursor = await self._conn.execute(
-            "SELECT DISTINCT market_id FROM strategies_exposure WHERE id = ANY(%s)", (list(ids),), prepare=True
-        )
-        return [row[0] for row in await cursor.fetchall()]
-
     async def _day_notional(
         self, rows: Sequence[ExposureRow], now: datetime
     ) -> Mapping[tuple[UUID, UUID | None], Decimal]:
@@ -208,10 +207,12 @@ def _concerns(fill: RecordedFill, row: ExposureRow) -> bool:
     return fill.exposure_id == row.id
 
 
-def _held(rows: Iterable[tuple[UUID, str, str, Decimal]]) -> dict[tuple[UUID, str], dict[Outcome, Decimal]]:
+def _held(
+    amounts: Iterable[tuple[HedgePosition, Decimal]],
+) -> dict[tuple[UUID, str], dict[Outcome, Decimal]]:
     held: dict[tuple[UUID, str], dict[Outcome, Decimal]] = {}
-    for account_id, market_key, outcome, size in rows:
-        held.setdefault((account_id, market_key), {})[Outcome(outcome)] = size
+    for position, amount in amounts:
+        held.setdefault((position.account_id, position.market_key), {})[position.outcome] = amount
     return held
 
 

@@ -12,7 +12,11 @@ from uuid import UUID
 
 import msgspec
 from psycopg import AsyncConnection, AsyncCursor
-from psycopg.types.json import Jsonb
+
+from accounts.ledger.fills import Closing, encode
+from accounts.ledger.fills import Opened as LedgerOpened
+from accounts.ledger.rows import Received
+from trading.enums import Outcome
 
 Connection = AsyncConnection[Any]
 Cursor = AsyncCursor[Any]
@@ -98,92 +102,30 @@ class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-_ENSURE = """
-INSERT INTO strategies_exposure (
-    id, strategy_id, pair_id, market_id, primary_account_id, hedge_account_id, "primary", hedged, lots, in_flight,
-    need, rung, reason, revision, created_at, updated_at
-)
-SELECT gen_random_uuid(), s.id, d.pair_id, t.market_id, d.primary_id, d.hedge_id, 0, 0, '[]', 0, 0, 0, '', 0, %s, %s
-FROM unnest(%s::uuid[], %s::text[]) AS t(account_id, market_id)
-JOIN markets_market m ON m.id = t.market_id
-JOIN LATERAL (
-    SELECT p.id AS pair_id, p.strategy_id, p.primary_id, p.hedge_id, false AS mirrored
-    FROM strategies_pair p WHERE p.primary_id = t.account_id AND p.enabled
-    UNION ALL
-    SELECT p.id, p.strategy_id, p.hedge_id, p.primary_id, true
-    FROM strategies_pair p WHERE p.hedge_id = t.account_id AND p.enabled
-) d ON true
-JOIN strategies_strategy s ON s.id = d.strategy_id
-WHERE s.started_at IS NOT NULL
-  AND (NOT d.mirrored OR coalesce((s.config ->> 'mutual')::boolean, false))
-  AND (coalesce(jsonb_array_length(s.config -> 'markets'), 0) = 0 OR s.config -> 'markets' ? m.market_id)
-  AND NOT EXISTS (
-    SELECT 1 FROM strategies_exposure e
-    WHERE e.pair_id = d.pair_id AND e.market_id = t.market_id AND e.primary_account_id = d.primary_id
-  )
-ON CONFLICT DO NOTHING
-"""
+class HedgePosition(msgspec.Struct, frozen=True):
+    """What a hedge account holds of one outcome."""
 
-_LOAD = """
-WITH wanted AS (
-    SELECT unnest(%s::uuid[]) AS id
-    UNION
-    SELECT e.id FROM unnest(%s::uuid[], %s::text[]) AS t(account_id, market_id)
-    JOIN strategies_exposure e ON e.primary_account_id = t.account_id AND e.market_id = t.market_id
-    UNION
-    SELECT o.exposure_id FROM accounts_order o WHERE o.order_hash = ANY(%s) AND o.exposure_id IS NOT NULL
-)
-SELECT e.id, e.strategy_id, e.pair_id, e.market_id, e.primary_account_id, e.hedge_account_id, e."primary", e.hedged,
-    e.lots, e.in_flight, e.need, e.rung, e.reason, e.unhedged_since, e.dust_since, e.revision,
-    s.name, s.kind, s.config::text, s.state, p.enabled, pa.name, pa.state, ha.name, ha.state, ha.platform, ha.mode,
-    ha.max_order, ha.max_position, ha.max_notional_per_day,
-    coalesce((SELECT stopped FROM accounts_desk WHERE id = 1), false),
-    coalesce((SELECT level FROM accounts_desk WHERE id = 1), '')
-FROM wanted
-JOIN strategies_exposure e ON e.id = wanted.id
-JOIN strategies_strategy s ON s.id = e.strategy_id
-JOIN strategies_pair p ON p.id = e.pair_id
-JOIN accounts_account pa ON pa.id = e.primary_account_id
-JOIN accounts_account ha ON ha.id = e.hedge_account_id
-ORDER BY e.id
-FOR UPDATE OF e
-"""
+    account_id: UUID
+    market_key: str
+    outcome: Outcome
+    size: Decimal
+    unsettled: Decimal
+    """Of `size`, bought but not settled: the venue lets nobody sell it yet."""
 
-_OPEN_ORDERS = """
-SELECT o.id, o.exposure_id, o.account_id, o.market_id, o.outcome, o.action, o.price, o.size - o.filled, o.status,
-    o.cancel_requested_at IS NOT NULL
-FROM accounts_order o
-WHERE o.market_id = ANY(%s)
-  AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
-"""
 
-_POSITIONS = """
-SELECT p.account_id, p.market_id, p.outcome, p.size, coalesce((
-    SELECT sum(f.size) FROM accounts_fill f
-    WHERE f.settlement = 'matched' AND f.action = 'buy'
-      AND f.account_id = p.account_id AND f.market_id = p.market_id AND f.outcome = p.outcome
-), 0)
-FROM accounts_position p
-WHERE p.market_id = ANY(%s) AND p.size <> 0 AND p.account_id IN (
-    SELECT e.hedge_account_id FROM strategies_exposure e WHERE e.market_id = ANY(%s)
-)
-"""
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """What `dispatch_open` answers: the ledger's part, then everything the decisions depend on."""
+
+    ledger: LedgerOpened
+    exposures: list[ExposureRow]
+    open_orders: list[OpenOrder]
+    hedge_positions: list[HedgePosition]
+
 
 _NOTIONAL = """
 SELECT o.account_id, o.strategy_id, coalesce(sum(o.price * o.size), 0) FROM accounts_order o
 WHERE o.account_id = ANY(%s) AND o.created_at >= %s AND o.status NOT IN ('denied', 'rejected')
 GROUP BY o.account_id, o.strategy_id
-"""
-
-_UPDATE = """
-UPDATE strategies_exposure SET "primary" = %s, hedged = %s, lots = %s, in_flight = %s, need = %s, rung = %s,
-    reason = %s, unhedged_since = %s, dust_since = %s, revision = revision + 1, updated_at = %s
-WHERE id = %s
-"""
-
-_DECISION = """
-INSERT INTO strategies_decision (exposure_id, cause, "primary", hedged, in_flight, need, orders, reason, at)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)
 """
 
 _OPEN = """
@@ -194,29 +136,39 @@ ORDER BY e.id LIMIT %s
 """
 
 
-async def queue_exposures(
+_opened = msgspec.json.Decoder(Opened)
+_ids = msgspec.json.Decoder(list[UUID])
+
+
+async def open_dispatch(conn: Connection, executions: Sequence[Received], ids: Sequence[UUID], now: datetime) -> Opened:
+    """Record what is new, lock and read what it concerns: one round trip, inside the caller's transaction."""
+    cursor = await conn.execute(
+        "SELECT dispatch_open(%s::jsonb, %s, %s)::text", (encode(executions), list(ids), now), prepare=True
+    )
+    row = await cursor.fetchone()
+    assert row is not None
+    return _opened.decode(row[0])
+
+
+async def queue_close(
     conn: Connection,
-    touched: Sequence[tuple[UUID, str]],
-    ids: Sequence[UUID],
-    order_hashes: Sequence[str],
+    closing: Closing,
+    updates: Sequence[ExposureUpdate],
+    decisions: Sequence[NewDecision],
     now: datetime,
 ) -> Cursor:
-    """Queue: make missing exposures of the (account, market) touched, then lock and read every one concerned."""
-    accounts = [account_id for account_id, _ in touched]
-    markets = [market_key for _, market_key in touched]
-    if touched:
-        await conn.execute(_ENSURE, (now, now, accounts, markets), prepare=True)
-    return await conn.execute(_LOAD, (list(ids), accounts, markets, list(order_hashes)), prepare=True)
+    """Queue the writes; `inserted_orders` reads the cursor once the transaction is committed."""
+    return await conn.execute(
+        "SELECT dispatch_close(%s::jsonb, %s::jsonb, %s::jsonb, %s)::text",
+        (encode(closing), encode(updates), encode(decisions), now),
+        prepare=True,
+    )
 
 
-async def queue_open_orders(conn: Connection, markets: Sequence[str]) -> Cursor:
-    """Queue the read of every order of ours that may still move shares in these markets."""
-    return await conn.execute(_OPEN_ORDERS, (list(markets),), prepare=True)
-
-
-async def queue_hedge_positions(conn: Connection, markets: Sequence[str]) -> Cursor:
-    """Queue the read of what hedge accounts hold in these markets, and how much of it is bought but not settled."""
-    return await conn.execute(_POSITIONS, (list(markets), list(markets)), prepare=True)
+async def inserted_orders(cursor: Cursor) -> set[UUID]:
+    """The orders this dispatch made; an id missing here was taken by another decision."""
+    row = await cursor.fetchone()
+    return set(_ids.decode(row[0])) if row is not None else set()
 
 
 async def load_day_notional(
@@ -225,48 +177,6 @@ async def load_day_notional(
     """Price × size of today's orders by (account, strategy); only asked for when a daily limit is set."""
     cursor = await conn.execute(_NOTIONAL, (list(accounts), since), prepare=True)
     return {(account_id, strategy_id): total for account_id, strategy_id, total in await cursor.fetchall()}
-
-
-async def queue_updates(conn: Connection, updates: Sequence[ExposureUpdate], now: datetime) -> None:
-    """Queue the exposures' new values."""
-    for update in updates:
-        await conn.execute(
-            _UPDATE,
-            (
-                update.primary,
-                update.hedged,
-                Jsonb(update.lots),
-                update.in_flight,
-                update.need,
-                update.rung,
-                update.reason[:255],
-                update.unhedged_since,
-                update.dust_since,
-                now,
-                update.id,
-            ),
-            prepare=True,
-        )
-
-
-async def queue_decisions(conn: Connection, decisions: Sequence[NewDecision], now: datetime) -> None:
-    """Queue the decisions worth remembering."""
-    for decision in decisions:
-        await conn.execute(
-            _DECISION,
-            (
-                decision.exposure_id,
-                decision.cause[:200],
-                decision.primary,
-                decision.hedged,
-                decision.in_flight,
-                decision.need,
-                Jsonb(decision.orders),
-                decision.reason[:255],
-                now,
-            ),
-            prepare=True,
-        )
 
 
 async def load_open_exposures(conn: Connection, before: datetime, after: UUID, limit: int) -> list[UUID]:

@@ -160,7 +160,7 @@ async def test_a_failed_settlement_reopens_the_exposure(
     await dispatcher.dispatch(inbox_of(fill(primary, "t1")))
     (order,) = signer.sent
     own = {"outcome": Outcome.NO, "price": "0.45", "order_hash": order.order_hash or ""}
-    await dispatcher.dispatch(inbox_of(fill(hedge, "t2", **own)))
+    await dispatcher.dispatch(inbox_of(fill(hedge, "t2", settlement=Settlement.SETTLED, **own)))
     await dispatcher.dispatch(inbox_of(fill(primary, "t1", settlement=Settlement.FAILED)))
     exposure = await Exposure.objects.aget()
     assert (exposure.primary, exposure.hedged) == (0, -100)

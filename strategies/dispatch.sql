@@ -1,0 +1,128 @@
+-- The dispatch's two statements, around the ledger's (accounts/ledger/ledger.sql). strategies/exposures.py calls them.
+
+-- Record what is new of the executions, make the exposures they touch, then lock and read every exposure concerned:
+-- those touched, those whose own orders filled, and those named in `ids`.
+CREATE OR REPLACE FUNCTION dispatch_open(executions jsonb, ids uuid[], at timestamptz) RETURNS json
+LANGUAGE plpgsql AS $$
+DECLARE
+    ledger json := '{"orders":[],"fills":[],"settled":[],"positions":[]}';
+    wanted uuid[] := ids;
+    exposures json;
+    markets text[];
+    open_orders json;
+    hedge_positions json;
+BEGIN
+    IF jsonb_array_length(executions) > 0 THEN
+        ledger := ledger_open(executions, at);
+
+        -- The pairs of the touched accounts, as they stand now: a strategy just started or changed counts at once.
+        INSERT INTO strategies_exposure (
+            id, strategy_id, pair_id, market_id, primary_account_id, hedge_account_id, "primary", hedged, lots,
+            in_flight, need, rung, reason, revision, created_at, updated_at
+        )
+        SELECT gen_random_uuid(), s.id, d.pair_id, t.market_key, d.primary_id, d.hedge_id, 0, 0, '[]', 0, 0, 0, '', 0,
+            at, at
+        FROM (
+            SELECT DISTINCT i.account_id, i.market_key
+            FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
+        ) t
+        JOIN markets_market m ON m.id = t.market_key
+        JOIN LATERAL (
+            SELECT p.id AS pair_id, p.strategy_id, p.primary_id, p.hedge_id, false AS mirrored
+            FROM strategies_pair p WHERE p.primary_id = t.account_id AND p.enabled
+            UNION ALL
+            SELECT p.id, p.strategy_id, p.hedge_id, p.primary_id, true
+            FROM strategies_pair p WHERE p.hedge_id = t.account_id AND p.enabled
+        ) d ON true
+        JOIN strategies_strategy s ON s.id = d.strategy_id
+        WHERE s.started_at IS NOT NULL
+          AND (NOT d.mirrored OR coalesce((s.config ->> 'mutual')::boolean, false))
+          AND (coalesce(jsonb_array_length(s.config -> 'markets'), 0) = 0 OR s.config -> 'markets' ? m.market_id)
+          AND NOT EXISTS (
+            SELECT 1 FROM strategies_exposure e
+            WHERE e.pair_id = d.pair_id AND e.market_id = t.market_key AND e.primary_account_id = d.primary_id
+          )
+        ON CONFLICT DO NOTHING;
+
+        wanted := wanted || ARRAY(
+            SELECT e.id
+            FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
+            JOIN strategies_exposure e ON e.primary_account_id = i.account_id AND e.market_id = i.market_key
+            UNION
+            SELECT o.exposure_id
+            FROM jsonb_to_recordset(executions) AS i(order_hash text)
+            JOIN accounts_order o ON o.order_hash = i.order_hash
+            WHERE o.exposure_id IS NOT NULL
+        );
+    END IF;
+
+    SELECT coalesce(json_agg(row_to_json(r)), '[]'), array_agg(DISTINCT r.market_key) INTO exposures, markets FROM (
+        SELECT e.id, e.strategy_id, e.pair_id, e.market_id AS market_key, e.primary_account_id AS primary_id,
+            e.hedge_account_id AS hedge_id, e."primary", e.hedged, e.lots, e.in_flight, e.need, e.rung, e.reason,
+            e.unhedged_since, e.dust_since, e.revision, s.name AS strategy_name, s.kind AS strategy_kind,
+            s.config::text AS config, s.state AS strategy_state, p.enabled AS pair_enabled, pa.name AS primary_name,
+            pa.state AS primary_state, ha.name AS hedge_name, ha.state AS hedge_state,
+            ha.platform AS hedge_platform, ha.mode AS hedge_mode, ha.max_order AS hedge_max_order,
+            ha.max_position AS hedge_max_position, ha.max_notional_per_day AS hedge_max_notional,
+            coalesce(desk.stopped, false) AS desk_stopped, coalesce(desk.level, '') AS desk_level
+        FROM strategies_exposure e
+        JOIN strategies_strategy s ON s.id = e.strategy_id
+        JOIN strategies_pair p ON p.id = e.pair_id
+        JOIN accounts_account pa ON pa.id = e.primary_account_id
+        JOIN accounts_account ha ON ha.id = e.hedge_account_id
+        LEFT JOIN accounts_desk desk ON desk.id = 1
+        WHERE e.id = ANY(wanted)
+        ORDER BY e.id
+        FOR UPDATE OF e
+    ) r;
+
+    -- Read after the locks: what other dispatches planned for these exposures is in here.
+    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO open_orders FROM (
+        SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
+            o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested
+        FROM accounts_order o
+        WHERE o.market_id = ANY(markets)
+          AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+    ) r;
+
+    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO hedge_positions FROM (
+        SELECT DISTINCT p.account_id, p.market_id AS market_key, p.outcome, p.size, coalesce((
+            SELECT sum(f.size) FROM accounts_fill f
+            WHERE f.settlement = 'matched' AND f.action = 'buy'
+              AND f.account_id = p.account_id AND f.market_id = p.market_id AND f.outcome = p.outcome
+        ), 0) AS unsettled
+        FROM strategies_exposure e
+        JOIN accounts_position p ON p.account_id = e.hedge_account_id AND p.market_id = e.market_id
+        WHERE e.id = ANY(wanted) AND p.size <> 0
+    ) r;
+
+    RETURN json_build_object(
+        'ledger', ledger, 'exposures', exposures, 'open_orders', open_orders, 'hedge_positions', hedge_positions
+    );
+END
+$$;
+
+-- Write the ledger's part, the exposures and the decisions. Gives the ids of the orders inserted.
+CREATE OR REPLACE FUNCTION dispatch_close(ledger jsonb, updates jsonb, decisions jsonb, at timestamptz) RETURNS json
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE strategies_exposure e SET "primary" = t."primary", hedged = t.hedged, lots = t.lots,
+        in_flight = t.in_flight, need = t.need, rung = t.rung, reason = left(t.reason, 255),
+        unhedged_since = t.unhedged_since, dust_since = t.dust_since, revision = e.revision + 1, updated_at = at
+    FROM jsonb_to_recordset(updates) AS t(
+        id uuid, "primary" numeric, hedged numeric, lots jsonb, in_flight numeric, need numeric, rung smallint,
+        reason text, unhedged_since timestamptz, dust_since timestamptz
+    )
+    WHERE e.id = t.id;
+
+    INSERT INTO strategies_decision (exposure_id, cause, "primary", hedged, in_flight, need, orders, reason, at)
+    SELECT t.exposure_id, left(t.cause, 200), t."primary", t.hedged, t.in_flight, t.need, t.orders,
+        left(t.reason, 255), dispatch_close.at
+    FROM jsonb_to_recordset(decisions) AS t(
+        exposure_id uuid, cause text, "primary" numeric, hedged numeric, in_flight numeric, need numeric, orders jsonb,
+        reason text
+    );
+
+    RETURN ledger_close(ledger, dispatch_close.at);
+END
+$$;
