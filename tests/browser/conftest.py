@@ -1,0 +1,132 @@
+"""A real Chromium before the real web process, on the test database and Redis.
+
+The web process is uvicorn with `hedgerow.asgi`, once for the run. Every page a test opens must stay without console
+errors, script errors and policy violations.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+CHROMIUM = "/usr/bin/chromium"
+ARGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+PASSWORD = "a-password-of-the-tests"
+START_S = 60
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; a module's own, so that its event loop is gone when other tests run."""
+    if not Path(CHROMIUM).exists():
+        pytest.fail(
+            f"{CHROMIUM} is missing: `make setup` and `make dev` say how to install it, then run the tests again."
+        )
+    # Playwright's loop runs in this thread; Django would take the tests' own queries for async code.
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield chromium
+        chromium.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture(scope="session")
+def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the web process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    root = str(settings.BASE_DIR)
+    paths = os.pathsep.join((root, f"{root}/platform"))
+    environment = {
+        **os.environ,
+        "DATABASE_URL": settings.DATABASE_URL,
+        "HEDGEROW_PUBLIC_URL": address,
+        "PYTHONPATH": paths,
+    }
+    log = tmp_path_factory.mktemp("web") / "log"
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "hedgerow.asgi:application",
+        "--port",
+        str(port),
+        "--timeout-graceful-shutdown",
+        "3",
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_until_up(process, address, log)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with _direct.open(f"{address}/login/", timeout=2):
+                return
+        except (OSError, urllib.error.URLError):
+            time.sleep(0.1)
+    pytest.fail(f"the web process did not start:\n{log.read_text()[-3000:]}")
+
+
+@pytest.fixture
+def open_page(browser: Browser, web: str, database_url: str, redis_url: str) -> Iterator[Callable[..., Page]]:
+    """Open pages in contexts of their own. What goes wrong in any of them fails the test at its end."""
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+
+    def open_one(**options: object) -> Page:
+        context = browser.new_context(base_url=web, **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("response", lambda answer: troubles.append(answer.url) if answer.status in (404, 500) else None)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+@pytest.fixture
+def log_in(open_page: Callable[..., Page]) -> Callable[..., Page]:
+    """A page with somebody signed in on the desk."""
+
+    def log_in_as(name: str, **options: object) -> Page:
+        page = open_page(**options)
+        page.goto("/")
+        page.fill("[name=username]", name)
+        page.fill("[name=password]", PASSWORD)
+        page.click("main button")
+        page.wait_for_selector("#fills")
+        return page
+
+    return log_in_as
