@@ -168,7 +168,8 @@ class Dispatcher:
                 continue
             if moving:
                 cause = f"fill:{moving[-1].trade_id}:{moving[-1].settlement}"
-                cause_at = min(fill.received_at for fill in moving)
+                # A settlement's correction came long after its fill: it starts no clock.
+                cause_at = min((fill.received_at for fill in moving if fill.shares > 0), default=None)
             else:
                 cause, cause_at = f"{wakes.get(row.id, 'rejected')}:{row.id}:{row.revision}", None
             hold = f"rejected:{rejections[row.id]}" if row.id in rejections and not moving else ""
