@@ -17,4 +17,5 @@ urlpatterns = [
     path("readyz", health.answer_ready, name="ready"),
     path("metrics", metrics.answer_metrics, name="metrics"),
     path("static/<path:path>", assets.serve_asset, name="asset"),
+    path("favicon.ico", assets.serve_asset, {"path": "icons/hedgerow.svg"}),
 ]
