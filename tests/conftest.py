@@ -86,6 +86,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 else:
     prepare_run()
 django.setup()
+settings.REDIS_URL = os.environ["REDIS_URL"]  # In a process of `-n` the settings may have been read before this file.
 
 
 def needs_engines(config: pytest.Config) -> bool:
