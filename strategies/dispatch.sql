@@ -49,10 +49,10 @@ BEGIN
             FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
             JOIN strategies_exposure e ON e.primary_account_id = i.account_id AND e.market_id = i.market_key
             UNION
-            SELECT o.exposure_id
-            FROM jsonb_to_recordset(executions) AS i(order_hash text)
-            JOIN accounts_order o ON o.order_hash = i.order_hash
-            WHERE o.exposure_id IS NOT NULL
+            SELECT o.exposure_id FROM accounts_order o
+            WHERE o.exposure_id IS NOT NULL AND o.order_hash = ANY(
+                ARRAY(SELECT i.order_hash FROM jsonb_to_recordset(executions) AS i(order_hash text))
+            )
         );
     END IF;
 

@@ -26,7 +26,7 @@ BEGIN
         SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price, o.size,
             o.filled, o.status
         FROM accounts_order o
-        WHERE o.order_hash IN (SELECT i.order_hash FROM jsonb_to_recordset(executions) AS i(order_hash text))
+        WHERE o.order_hash = ANY(ARRAY(SELECT i.order_hash FROM jsonb_to_recordset(executions) AS i(order_hash text)))
         ORDER BY o.id FOR UPDATE
     ) o;
 
