@@ -1,15 +1,10 @@
 """The demo desk against a real paper venue: made once, funded once, left alone when a person changed it."""
 
-import socket
-import subprocess
-import sys
-import time
 from decimal import Decimal
 
 import pytest
 
 from accounts.models import Account, SealedSecret
-from accounts.vault import ensure_vault
 from markets.models import Market
 from strategies.control import Actor, stop_strategy
 from strategies.demo import OPENING, NotPaper, demo_key, ensure_demo_desk, load_demo_pairs
@@ -18,32 +13,6 @@ from strategies.paper_venue import PaperVenue, PaperVenueDown, PaperVenueRefused
 from trading.enums import Mode
 
 NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def venue_url(tmp_path_factory):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    state = tmp_path_factory.mktemp("paper")
-    command = [sys.executable, "-m", "paper.predict", "--port", str(port), "--state-dir", str(state)]
-    process = subprocess.Popen([*command, "--taker-every-s", "0"])
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 20
-    while not PaperVenue(url).is_up():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    yield url
-    process.terminate()
-    process.wait(10)
-
-
-@pytest.fixture
-def paper_desk(db, settings, tmp_path, venue_url):
-    settings.STATE_DIR = tmp_path
-    settings.PREDICT_API_URL = venue_url
-    settings.VAULT_PUBLIC_KEY_FILE = str(ensure_vault(tmp_path / "vault").public)
-    return PaperVenue(venue_url)
 
 
 def cash_of(venue, account):
