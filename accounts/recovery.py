@@ -3,7 +3,8 @@
     INITIALIZED, nobody came for it      → the intake judges and sends it
     SUBMITTED or UNKNOWN for 4 s         → ask the venue by order hash:
         it knows the order               → its fills go to the bus first, then its status is written
-        it does not (and would by now)   → the same bytes are sent again: the same hash, so the same order
+        it does not (and would by now)   → the same bytes are sent again: the same hash, so the same order;
+                                           with a cancel asked for they are not, and after 30 s it is cancelled
         no answer                        → nothing changes; asked again in 4 s
     cancel asked for, still on the book  → asked again
     status not announced                 → announced
@@ -31,7 +32,7 @@ from accounts.lanes import AccountUnavailable, Lane, Lanes
 from accounts.ledger.orders import load_unannounced, load_unsettled
 from accounts.ledger.rows import Answer, OrderRow
 from streams.publisher import Publisher
-from trading.enums import OrderStatus
+from trading.enums import OrderStatus, TradingState
 from trading.errors import NotFound, VenueError
 from venues.contract import SignedOrder
 
@@ -39,6 +40,8 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
 ORPHANED_AFTER = timedelta(seconds=4)
 """Longer than any HTTP time-out, and than the venue takes to register an order."""
+GIVEN_UP_AFTER = timedelta(seconds=30)
+"""No process tries an order for longer than 10 s in one go (`executor.RETRY_FOR_S`), and none has a longer time-out."""
 UNANNOUNCED_AFTER = timedelta(seconds=3)
 CANCEL_AGAIN_AFTER = timedelta(seconds=3)
 AT_ONCE = 64
@@ -127,7 +130,12 @@ class Recovery:
         try:
             state = await lane.client.fetch_order(order_hash)
         except NotFound:
-            await self._send_again(row, order_hash, body)
+            if row.cancel_requested_at is not None:
+                self._give_up(row)
+            elif lane.account.state == TradingState.HALTED:
+                self._leave(row, "account_halted")
+            else:
+                await self._send_again(row, order_hash, body)
             return
         complete = await self._canceller.sweep(lane, row)
         closed = complete and state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
@@ -148,6 +156,15 @@ class Recovery:
         signed = SignedOrder(client_order_id=row.id, order_hash=order_hash, body=bytes(body))
         log.info("order_sent_again", order=str(row.id), before=row.status, attempts=row.attempts)
         await self._sender.deliver(row.account_id, signed, again=True)
+
+    def _give_up(self, row: OrderRow) -> None:
+        """A cancel is asked for and the venue has no such order: once nobody can still be sending it, it is over."""
+        if utc_now() - (row.submitted_at or row.created_at) < GIVEN_UP_AFTER:
+            self._leave(row, "cancelled before it reached the venue")
+            return
+        self._sender.answers.put(
+            Answer(client_order_id=row.id, status=OrderStatus.CANCELLED, reason="never reached the venue")
+        )
 
     def _leave(self, row: OrderRow, reason: str) -> None:
         """No evidence now: it stays as it is, with the reason, and goes to the end of the line."""

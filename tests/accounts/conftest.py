@@ -315,7 +315,7 @@ async def open_room(
 ) -> AsyncIterator[Room]:
     async with AsyncExitStack() as stack:
         pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            database_url, min_size=1, max_size=6, kwargs={"autocommit": True}, open=False
+            database_url, min_size=1, max_size=6, kwargs={"autocommit": True, "application_name": "room"}, open=False
         )
         await stack.enter_async_context(pool)
         bus = connect(redis_url)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 
 from accounts.lanes import AccountUnavailable
@@ -366,3 +367,58 @@ def _ticket(order: Any, market: Any) -> Any:
 
 def _signed(order: Any) -> Any:
     return SignedOrder(client_order_id=order.id, order_hash=order.order_hash, body=order.body)
+
+
+async def test_unsent_order_with_cancel_never_leaves(room: Any, account: Account, paper: Any, events: Events) -> None:
+    [order] = await room.journal(room.order(account))
+    await room.executor.cancel(order.id)
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    assert (await room.row(order.id)).status == "submitted"
+    await Order.objects.filter(pk=order.id).aupdate(submitted_at=datetime.now(UTC) - timedelta(minutes=1))
+    await asyncio.sleep(0.2)
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    await room.until(order.id, OrderStatus.CANCELLED)
+    assert not paper.snapshot(account.address)["orders"]
+
+
+async def test_halted_account_resends_nothing(room: Any, account: Account, paper: Any) -> None:
+    [order] = await room.journal(room.order(account))
+    await asyncio.to_thread(change_account_state, account.pk, "halted", by="test", reason="drill")
+    await room.executor.lanes.refresh()
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    await asyncio.sleep(0.2)
+    row = await room.row(order.id)
+    assert (row.status, row.reason) == ("submitted", "account_halted")
+    assert not paper.snapshot(account.address)["orders"]
+
+
+async def test_nothing_secret_is_logged(room: Any, account: Account, paper: Any, caplog: Any) -> None:
+    """Every path above logs; none of it shows a key, a signature or signed bytes."""
+    paper.faults({"kind": "timeout_before_accept", "count": 1, "ms": 6000, "address": account.address})
+    [unknown] = await room.send(room.order(account))
+    await room.until(unknown.id, OrderStatus.UNKNOWN)
+    [refused] = await room.send(room.order(account, price="0.90", size="100000"))
+    await room.until(refused.id, OrderStatus.REJECTED)
+    await room.age(unknown.id)
+    await room.executor.recover_fully()
+    lane = room.executor.lanes.get(account.pk)
+    shown = caplog.text + repr(lane) + repr(room.executor.lanes) + repr(lane.client) + repr(lane.signer)
+    assert "order_unknown" in shown
+    signature = unknown.body.split(b'"signature":"')[1][:40].decode()
+    for secret in (lane.account.credentials.private_key.hex(), signature, "eyJ"):
+        assert secret not in shown
+
+
+async def test_outage_of_database_loses_no_answer(room: Any, account: Account, database_url: str) -> None:
+    """The pool's connections are cut again and again while the answer is to be written."""
+    [order] = await room.journal(room.order(account))
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
+        room.executor.send([order])
+        for _ in range(10):
+            await conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'room'")
+            await asyncio.sleep(0.03)
+    await room.until(order.id, OrderStatus.ACCEPTED)
+    assert room.executor.answers.waiting == 0
