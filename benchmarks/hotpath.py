@@ -215,7 +215,7 @@ def measure_raw(redis_url: str, database_url: str, sink_port: int, count: int, r
     sink = socket.create_connection(("127.0.0.1", sink_port))
     sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     posted: dict[str, int] = {}
-    for number in range(count):
+    for _ in range(count):
         began = time.time_ns()
         client.xadd("bench:wake", {b"event": b"x" * 600})
         at, _ = ours.recv()
@@ -232,8 +232,8 @@ def measure_raw(redis_url: str, database_url: str, sink_port: int, count: int, r
         conn.execute("INSERT INTO bench_commit VALUES (%s, %s)", (order_id, signed.body))
         parts["commit"].append((time.perf_counter_ns() - began) / 1e6)
         request = (
-            b"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
-            % (len(signed.body), signed.body)
+            b"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%s" % (len(signed.body), signed.body)
         )
         posted[signed.order_hash] = time.time_ns()
         sink.sendall(request)
