@@ -83,7 +83,8 @@ class Desk:
         django.setup()
         from django.conf import settings
 
-        from accounts.models import Account, Desk as DeskRow, SealedSecret
+        from accounts.models import Account, SealedSecret
+        from accounts.models import Desk as DeskRow
         from accounts.vault import Sealer
         from markets.models import Market
         from strategies.models import Pair, Strategy
