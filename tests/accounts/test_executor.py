@@ -12,10 +12,12 @@ import pytest
 from accounts.lanes import AccountUnavailable
 from accounts.models import Account, Order
 from accounts.registration import change_account_state
+from accounts.standing import lock_market
 from accounts.stop import NO_NEW, lift_stop, pull_stop
 from tests.accounts.conftest import make_account, open_room
 from trading.commands import CancelOrder, PlaceOrder
 from trading.enums import OrderOrigin, OrderStatus, Outcome
+from trading.errors import Rejected
 from trading.events import TRADE_EVENTS, Event
 from venues.contract import OrderTicket, SignedOrder
 
@@ -166,13 +168,16 @@ async def test_duplicate_answer_means_it_exists(room: Any, account: Account, pap
     assert row.reason == "duplicate"
 
 
-async def test_refusal_of_resent_bytes_proves_nothing(room: Any, account: Account, paper: Any) -> None:
-    """First send took; the second is refused for another reason. The order lives, so it is not rejected."""
-    [order] = await room.send(room.order(account, size="100"))
+async def test_refusal_of_resent_bytes_proves_nothing(room: Any, account: Account) -> None:
+    """A venue may check a balance before it sees a duplicate: only an order it does not know is rejected."""
+    lane, refusal = room.executor.lanes.get(account.pk), Rejected("create_order_insufficient_collateral_balance")
+    [order, never_sent] = await room.journal(room.order(account), room.order(account))
+    room.executor.send([order])
     await room.until(order.id, OrderStatus.ACCEPTED)
-    paper.call("/paper/trading", {"market_id": int(room.market.market_id), "trading_status": "CLOSED"})
-    answer = await room.executor._send_until_answered(room.executor.lanes.get(account.pk), _signed(order), True)
-    assert answer.status is not OrderStatus.REJECTED
+    known = await room.executor._evidence(lane, _signed(order), refusal, time.time_ns())
+    assert known.status is OrderStatus.UNKNOWN
+    unknown = await room.executor._evidence(lane, _signed(never_sent), refusal, time.time_ns())
+    assert unknown.status is OrderStatus.REJECTED
 
 
 async def test_filled_while_unknown_enters_by_stream(
@@ -286,6 +291,17 @@ async def test_crossing_orders_at_once_never_both_leave(room: Any, account: Acco
     await asyncio.sleep(0.5)
     statuses = sorted([row.status async for row in Order.objects.all()])
     assert statuses == ["accepted", "denied"]
+
+
+async def test_order_is_judged_alone_in_its_market(room: Any, account: Account) -> None:
+    """While another process judges an order there, this one waits: it could not see the other's."""
+    order = room.order(account, origin=OrderOrigin.USER)
+    async with room.pool.connection() as conn, conn.transaction():
+        await lock_market(conn, order.market_key)
+        placing = asyncio.create_task(place(room, account))
+        await asyncio.sleep(0.4)
+        assert not placing.done()
+    await room.until((await placing).id, OrderStatus.ACCEPTED)
 
 
 async def test_cancel_ends_order_on_venues_word(room: Any, account: Account, paper: Any, redis_url: str) -> None:
