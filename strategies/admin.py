@@ -89,7 +89,7 @@ class PairFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
             raise ValidationError(str(error)) from error
 
 
-class PairInline(TabularInline):  # type: ignore[misc]
+class PairInline(TabularInline):
     """The strategy's pairs. A pair taken off is disabled; its exposures stay visible."""
 
     model = Pair

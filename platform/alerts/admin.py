@@ -1,9 +1,23 @@
 """Alerts: what needs a person, and who has taken note."""
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
 
 from alerts.models import Alert
-from identity.back_office import ReadOnlyAdmin
+from alerts.raising import acknowledge
+from identity.back_office import ReadOnlyAdmin, person_of
+from identity.roles import Role, has_role
+
+
+@admin.action(description="Acknowledge")
+def acknowledge_alerts(model_admin: ReadOnlyAdmin, request: HttpRequest, alerts: QuerySet[Alert]) -> None:
+    """Close the chosen alerts in this person's name."""
+    if not has_role(request.user, Role.TRADER):
+        messages.error(request, "This needs the role trader.")
+        return
+    closed = sum(acknowledge(alert.pk, person_of(request)) for alert in alerts)
+    messages.success(request, f"{closed} acknowledged. The same thing will raise a new alert.")
 
 
 @admin.register(Alert)
@@ -15,3 +29,4 @@ class AlertAdmin(ReadOnlyAdmin):
     search_fields = ("subject", "text", "kind")
     ordering = ("-last_seen_at",)
     list_select_related = ("acknowledged_by",)
+    actions = (acknowledge_alerts,)

@@ -74,6 +74,7 @@ UNFOLD: dict[str, Any] = {
                 ("Engine leases", "memory", "admin:accounts_enginelease_changelist"),
                 ("People", "person", "admin:identity_user_changelist"),
                 ("Roles", "groups", "admin:auth_group_changelist"),
+                ("API tokens", "vpn_key", "admin:identity_apitoken_changelist"),
                 ("Audit log", "history", "admin:identity_auditentry_changelist"),
             ),
         ],

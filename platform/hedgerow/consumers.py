@@ -19,7 +19,7 @@ NOT_SIGNED_IN = 4401
 WRONG_ORIGIN = 4403
 
 
-class PageSignals(AsyncWebsocketConsumer):  # type: ignore[misc]
+class PageSignals(AsyncWebsocketConsumer):
     """One open page. Refused unless the page is ours and its person has a role; what it sends is ignored."""
 
     mailbox: Mailbox | None = None

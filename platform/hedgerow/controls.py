@@ -16,6 +16,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts import querysets as ledger
 from accounts.stop import NO_NEW, lift_stop, pull_stop
 from hedgerow.access import is_fragment, page_for
+from identity.back_office import person_of
 from identity.roles import Role
 from strategies import querysets as strategies
 
@@ -38,7 +39,7 @@ def stop(request: HttpRequest) -> HttpResponse:
     """Show what a stop touches; on POST with a reason, stop and say how many engines confirmed."""
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        receipt = pull_stop(NO_NEW, request.user, form.cleaned_data["reason"])
+        receipt = pull_stop(NO_NEW, person_of(request), form.cleaned_data["reason"])
         count = len(receipt.confirmed)
         text = f"Stopped: {count} {'engine' if count == 1 else 'engines'} confirmed after {receipt.waited_ms} ms."
         if receipt.expired:
@@ -57,7 +58,7 @@ def lift(request: HttpRequest) -> HttpResponse:
     """Show why the desk is stopped; on POST with a reason, let it trade again."""
     form = ReasonForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
-        lift_stop(request.user, form.cleaned_data["reason"])
+        lift_stop(person_of(request), form.cleaned_data["reason"])
         messages.success(request, "The stop is lifted: the desk trades again.")
         return leave(request)
     return show(request, "lift", form)

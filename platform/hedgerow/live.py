@@ -102,7 +102,8 @@ class LiveFeed:
 
     async def _read(self, client: redis.asyncio.Redis, positions: dict[str, bytes]) -> None:
         """One read; its signals go out once each, however many messages stand behind them."""
-        answer: Any = await client.xread({**positions}, count=COUNT, block=BLOCK_MS)
+        streams: dict[Any, Any] = {**positions}
+        answer: Any = await client.xread(streams, count=COUNT, block=BLOCK_MS)
         signals: dict[str, None] = {}
         for name, entries in entries_of(answer):
             for entry_id, fields in entries:

@@ -33,6 +33,6 @@ def show_desk(request: HttpRequest) -> HttpResponse:
 def rights(request: HttpRequest) -> dict[str, object]:
     """What this person may do to the desk: a trader may stop it, only an admin may lift a stop."""
     return {
-        "may_stop": has_role(request.user, Role.TRADER),  # type: ignore[arg-type]
-        "may_lift": has_role(request.user, Role.ADMIN),  # type: ignore[arg-type]
+        "may_stop": has_role(request.user, Role.TRADER),
+        "may_lift": has_role(request.user, Role.ADMIN),
     }

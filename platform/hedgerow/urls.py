@@ -1,10 +1,11 @@
-"""Every address of the product: the pages, the admin, signing in, health and metrics, static assets."""
+"""Every address of the product: the pages, the admin, the API, signing in, health and metrics, static assets."""
 
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import path
 
 from hedgerow import assets, controls, health, metrics, pages
+from hedgerow.api import api, refuse_unknown
 
 urlpatterns = [
     path("", pages.show_desk, name="desk"),
@@ -13,6 +14,8 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),
+    path("api/", api.urls),
+    path("api/<path:path>", refuse_unknown),
     path("healthz", health.answer_health, name="health"),
     path("readyz", health.answer_ready, name="ready"),
     path("metrics", metrics.answer_metrics, name="metrics"),

@@ -1,19 +1,25 @@
 """People, their roles, and the audit log."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group
+from django.http import HttpRequest
+from django.utils import timezone
 from unfold.admin import ModelAdmin
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from identity.back_office import ReadOnlyAdmin
-from identity.models import AuditEntry, User
+from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, person_of, reasoned_action
+from identity.models import ApiToken, AuditEntry, User
+from identity.roles import Role
+from identity.tokens import revoke_token
 
 admin.site.unregister(Group)
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
+class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
     """Who may sign in. The role is a group: viewer, trader or admin."""
 
     form = UserChangeForm
@@ -32,8 +38,26 @@ class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[misc, type-arg]
 
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin, ModelAdmin):  # type: ignore[misc]
+class RoleAdmin(GroupAdmin, ModelAdmin):
     """The roles. `manage.py setup` gives each its permissions."""
+
+
+def revoke(model_admin: Any, request: HttpRequest, token: ApiToken, reason: str) -> str:
+    """An action's step for one token."""
+    done = revoke_token(token, by=person_of(request), now=timezone.now(), source=ADMIN_SOURCE)
+    return f"{token.name} opens nothing any more." if done else f"{token.name} was revoked before."
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnlyAdmin):
+    """Programs' keys to the API: who has which, until when. Not even the hash is shown."""
+
+    list_display = ("name", "user", "role", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_filter = ("role", ("revoked_at", admin.EmptyFieldListFilter))
+    search_fields = ("name", "user__username")
+    list_select_related = ("user",)
+    hidden = ("token_hash",)
+    actions = (reasoned_action("revoke_tokens", "Revoke", revoke, role=Role.ADMIN),)
 
 
 @admin.register(AuditEntry)

@@ -22,7 +22,7 @@ Display = Callable[[Any], str]
 Apply = Callable[[Any, HttpRequest, Any, str], str]
 
 
-class DeskModelAdmin(ModelAdmin):  # type: ignore[misc]
+class DeskModelAdmin(ModelAdmin):
     """The defaults of every list: newest pages fast at any size, nothing counted that nobody asked for."""
 
     list_per_page = 50
@@ -102,7 +102,7 @@ def reasoned_action(
     """
 
     def act(model_admin: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        if not has_role(request.user, role):  # type: ignore[arg-type]
+        if not has_role(request.user, role):
             messages.error(request, f"This needs the role {role.value}.")
             return None
         form = ReasonForm(request.POST if "confirmed" in request.POST else None)
