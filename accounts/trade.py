@@ -53,15 +53,7 @@ def place_order(command: PlaceOrder | Mapping[str, Any] | bytes, by: User | str,
     Raises InvalidValue that says what to change. A `client_order_id` given twice is one order. Whether the order may
     leave (states, limits, self-crossing) is judged by the engine, which denies it with a reason on its row.
     """
-    wanted = _place_order(command)
-    account = _load_account(wanted.account_id, wanted.platform)
-    market = Market.objects.filter(pk=market_key(wanted.platform, wanted.market_id)).first()
-    spec = spec_from_row(market) if market is not None else None
-    if spec is None:
-        raise InvalidValue(
-            f"{wanted.platform} has no market {wanted.market_id!r} here: check the id, or wait for the next market sync"
-        )
-    check_grid(wanted, spec)
+    wanted, account = check_order(command)
     order_id = wanted.client_order_id or uuid4()
     order = NewOrder(
         id=order_id,
@@ -87,6 +79,20 @@ def place_order(command: PlaceOrder | Mapping[str, Any] | bytes, by: User | str,
             )
         _publish_after_commit(published)
     return Ticket(client_order_id=order_id, account_id=account.pk, market_key=order.market_key)
+
+
+def check_order(command: PlaceOrder | Mapping[str, Any] | bytes) -> tuple[PlaceOrder, Account]:
+    """All of `place_order` that can be told without ordering anything: a dry run. Raises InvalidValue likewise."""
+    wanted = _place_order(command)
+    account = _load_account(wanted.account_id, wanted.platform)
+    market = Market.objects.filter(pk=market_key(wanted.platform, wanted.market_id)).first()
+    spec = spec_from_row(market) if market is not None else None
+    if spec is None:
+        raise InvalidValue(
+            f"{wanted.platform} has no market {wanted.market_id!r} here: check the id, or wait for the next market sync"
+        )
+    check_grid(wanted, spec)
+    return wanted, account
 
 
 def cancel_order(client_order_id: UUID, by: User | str, reason: str = "", *, source: str = SYSTEM) -> bool:

@@ -90,6 +90,9 @@ PAPER_SECRET_KEY = "paper-only-and-refused-in-live-mode-" + "0123456789abcdef" *
 DEBUG = env.read_flag("HEDGEROW_DEBUG", False)
 SECRET_KEY = env.read_text("HEDGEROW_SECRET_KEY", "") or PAPER_SECRET_KEY
 ALLOWED_HOSTS = env.read_list("HEDGEROW_ALLOWED_HOSTS", "" if LIVE else "127.0.0.1,localhost,[::1]")
+API_REQUESTS_PER_MINUTE = env.read_number("HEDGEROW_API_REQUESTS_PER_MINUTE", 1200, least=1)
+API_REFUSALS_PER_MINUTE = 30
+"""Invalid tokens taken from one address before it must wait."""
 METRICS_ADDRESSES = env.read_list("HEDGEROW_METRICS_ADDRESSES", "127.0.0.1,::1")
 
 INSTALLED_APPS = [
@@ -103,6 +106,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "django_htmx",
+    "ninja",
     "identity",
     "alerts",
     "markets",
@@ -111,6 +115,7 @@ INSTALLED_APPS = [
     "hedgerow",
 ]
 AUTH_USER_MODEL = "identity.User"
+AUTHENTICATION_BACKENDS = ["identity.sign_in.GuardedBackend"]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
@@ -121,6 +126,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 
 MIDDLEWARE = [
+    "web.requests.RequestOriginMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "hedgerow.security.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from identity.models import AuditEntry, User
+from web.requests import request_address
 
 SECRET_WORDS = ("password", "secret", "private_key", "api_key", "proxy_url", "token_hash", "sealed", "signature")
 HIDDEN = "[hidden]"
@@ -28,7 +29,10 @@ def record_audit(
     address: str | None = None,
     at: datetime | None = None,
 ) -> AuditEntry:
-    """Add one entry. `who` names a process when no person acted. Values under secret names are hidden."""
+    """Add one entry. `who` names a process when no person acted. Values under secret names are hidden.
+
+    `address` defaults to the one of the request being answered, if one is.
+    """
     person = user if isinstance(user, User) else None
     return AuditEntry.objects.create(
         user=person,
@@ -41,7 +45,7 @@ def record_audit(
         after=hide_secrets(after),
         reason=reason[:255],
         source=source,
-        address=address or None,
+        address=address or request_address(),
         at=at or timezone.now(),
     )
 

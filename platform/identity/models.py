@@ -1,7 +1,10 @@
-"""People and what they did: the user model, and the audit log that can only grow."""
+"""People, their programs' tokens, and what they did: the audit log that can only grow."""
+
+import uuid
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 
@@ -9,8 +12,48 @@ from django.db import models
 class User(AbstractUser):
     """A person who signs in. What they may do follows from their role, a Django group (see `roles.py`)."""
 
+    account_tags = ArrayField(
+        models.CharField(max_length=32),
+        default=list,
+        blank=True,
+        help_text="Only accounts with one of these tags, over the API; empty means every account.",
+    )
+
     class Meta(AbstractUser.Meta):
         ordering = ["username"]
+
+
+class ApiToken(models.Model):
+    """A program's key to the API, in a person's name. Only its hash is kept; `tokens.py` makes and finds them."""
+
+    class Role(models.TextChoices):
+        VIEWER = "viewer"
+        TRADER = "trader"
+        ADMIN = "admin"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=64, help_text="What uses it.")
+    role = models.CharField(
+        max_length=8, choices=Role.choices, default=Role.VIEWER, help_text="At most this; never more than its person."
+    )
+    account_tags = ArrayField(
+        models.CharField(max_length=32),
+        default=list,
+        blank=True,
+        help_text="Only accounts with one of these tags; empty means every account its person may see.",
+    )
+    token_hash = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(editable=False)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user_id}"
 
 
 class AuditEntry(models.Model):

@@ -42,14 +42,24 @@ TRADER_CHANGES = frozenset(
 )
 
 
+def load_role(user: User | AnonymousUser) -> Role | None:
+    """The highest role of an active `user`; None for whoever has none. A superuser has the highest there is."""
+    if not user.is_active:
+        return None
+    if user.is_superuser:
+        return Role.ADMIN
+    held = [name for name in user.groups.values_list("name", flat=True) if name in RANKS]
+    return Role(max(held, key=RANKS.__getitem__)) if held else None
+
+
+def includes(held: Role | None, wanted: Role) -> bool:
+    """True when `held` is `wanted` or one above it."""
+    return held is not None and RANKS[held.value] >= RANKS[wanted.value]
+
+
 def has_role(user: User | AnonymousUser, role: Role) -> bool:
     """True when an active `user` has `role` or one above it. A superuser has all."""
-    if not user.is_active:
-        return False
-    if user.is_superuser:
-        return True
-    ranks = [RANKS[name] for name in user.groups.values_list("name", flat=True) if name in RANKS]
-    return max(ranks, default=-1) >= RANKS[role.value]
+    return includes(load_role(user), role)
 
 
 def require_role(role: Role) -> Callable[[View], View]:

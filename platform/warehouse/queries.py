@@ -65,6 +65,8 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     market_id: str = ""
     text: str = ""
     before: datetime | None = None
+    before_id: UUID | None = None
+    """With `before`: also what has that very time and a lesser id, so that a page may end between equal times."""
     since: datetime | None = None
 
     def where(self) -> tuple[str, dict[str, Any]]:
@@ -80,6 +82,12 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
             "since": "timestamp >= {since:DateTime64(6, 'UTC')}",
         }
         asked = {name: value for name in conditions if (value := getattr(self, name))}
+        if self.before and self.before_id:
+            conditions["before"] = (
+                "(timestamp < {before:DateTime64(6, 'UTC')}"
+                " OR timestamp = {before:DateTime64(6, 'UTC')} AND event_id < {before_id:UUID})"
+            )
+            return " AND ".join(conditions[name] for name in asked), asked | {"before_id": str(self.before_id)}
         return " AND ".join(conditions[name] for name in asked) or "1", asked
 
 
@@ -112,10 +120,19 @@ def load_events(client: Client, wanted: EventFilter = EVERYTHING, limit: int = 1
 
 
 def load_trades(
-    client: Client, account: str = "", market_id: str = "", type: str = "", limit: int = 100
+    client: Client,
+    account: str = "",
+    market_id: str = "",
+    type: str = "",
+    limit: int = 100,
+    *,
+    wanted: EventFilter | None = None,
 ) -> list[RecordedTrade]:
-    """The newest rows of the trade log, newest first. `account` is an id or a name; `type` as the event's."""
-    where, parameters = EventFilter(account=account, market_id=market_id, type=type).where()
+    """The newest rows of the trade log, newest first. `account` is an id or a name; `type` as the event's.
+
+    `wanted` takes the place of these three; the trade log knows neither `stream` nor `text`.
+    """
+    where, parameters = (wanted or EventFilter(account=account, market_id=market_id, type=type)).where()
     columns = ", ".join(RecordedTrade.__dataclass_fields__)
     rows = _rows(
         client,

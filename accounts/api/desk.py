@@ -1,0 +1,162 @@
+"""`/emergency-stop` and `/accounts/{id}/close-all`: what ends trading, on the whole desk or on one account."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Router, Schema
+from pydantic import Field
+
+from accounts.api.accounts import API, Because
+from accounts.closing import Closing, carry_out, load_closing
+from accounts.models import Account
+from accounts.querysets import load_desk, load_fresh_leases
+from accounts.scope import load_account
+from accounts.stop import NO_NEW, lift_stop, pull_stop
+from identity.callers import caller_of, may
+from identity.roles import Role
+from trading.enums import Outcome, Platform
+from web.fields import Amount, GivenAmount, Word
+
+router = Router(tags=["desk"])
+
+
+class DeskAnswer(Schema):
+    """Whether the desk trades, since when, on whose word; and the engines that may send orders."""
+
+    stopped: bool
+    level: str
+    generation: int
+    changed_by: str
+    reason: str
+    changed_at: datetime | None
+    engines: list[str]
+
+
+class StopAnswer(DeskAnswer):
+    """A stop: `confirmed` engines gave their word, the leases of `expired` ran out without one."""
+
+    confirmed: list[str]
+    expired: list[str]
+    waited_ms: int
+
+
+class CloseRequest(Because):
+    """How to close an account."""
+
+    max_slippage: Annotated[GivenAmount, Field(lt=1, description="Below the best bid, per share.")] = Decimal("0.05")
+    confirm: Annotated[bool, Field(description="Without it nothing is ordered: a dry run.")] = False
+
+
+class Sale(Schema):
+    """One order that closes a holding."""
+
+    client_order_id: UUID | None
+    market_id: str
+    side: Outcome
+    price: Amount
+    shares: Amount
+
+
+class Leftover(Schema):
+    """A holding that cannot be sold now."""
+
+    market_id: str
+    side: Outcome
+    shares: Amount
+    reason: str
+
+
+class CloseAnswer(Schema):
+    """What closing comes to. A dry run has ordered nothing."""
+
+    dry_run: bool
+    account_id: UUID
+    account_name: str
+    platform: Platform
+    sales: list[Sale]
+    cancels: list[UUID]
+    left: list[Leftover]
+
+
+@router.get("/emergency-stop", auth=may(Role.VIEWER, is_counted=False), response=DeskAnswer, summary="Is it stopped?")
+def read_stop(request: HttpRequest) -> Any:
+    """Whether the desk is stopped."""
+    return described()
+
+
+@router.post("/emergency-stop", auth=may(Role.TRADER, is_counted=False), response=StopAnswer, summary="Stop the desk")
+def stop_desk(request: HttpRequest, given: Because) -> Any:
+    """Stop the whole desk: when this answers, no further order leaves. Any trader may, whatever accounts they see."""
+    receipt = pull_stop(NO_NEW, caller_of(request).user, given.reason, source=API)
+    return described() | {
+        "confirmed": list(receipt.confirmed),
+        "expired": list(receipt.expired),
+        "waited_ms": receipt.waited_ms,
+    }
+
+
+@router.post("/emergency-stop/lift", auth=may(Role.ADMIN), response=DeskAnswer, summary="Lift the stop")
+def lift(request: HttpRequest, given: Because) -> Any:
+    """Let the desk trade again."""
+    lift_stop(caller_of(request).user, given.reason, source=API)
+    return described()
+
+
+@router.post(
+    "/accounts/{account_id}/close-all",
+    auth=may(Role.TRADER),
+    response={200: CloseAnswer, 202: CloseAnswer},
+    summary="Sell all an account holds",
+)
+def close_all(request: HttpRequest, account_id: Word, given: CloseRequest) -> Any:
+    """Plan (200) or with `confirm` order (202) the sale of all holdings, resting orders taken off the book first."""
+    caller = caller_of(request)
+    account = load_account(account_id, caller)
+    closing = async_to_sync(load_closing)(account, given.max_slippage, given.reason)
+    if given.confirm:
+        carry_out(closing, caller.user, given.reason, source=API)
+    return (202 if given.confirm else 200), planned(account, closing, dry_run=not given.confirm)
+
+
+def described() -> dict[str, Any]:
+    """The desk's row and its engines."""
+    desk = load_desk()
+    return {
+        "stopped": desk.stopped,
+        "level": desk.level,
+        "generation": desk.generation,
+        "changed_by": desk.changed_by,
+        "reason": desk.reason,
+        "changed_at": desk.changed_at,
+        "engines": [lease.name for lease in load_fresh_leases(timezone.now())],
+    }
+
+
+def planned(account: Account, closing: Closing, *, dry_run: bool) -> dict[str, Any]:
+    """The plan under the answer's names; a dry run's orders have no ids, because there are none."""
+    return {
+        "dry_run": dry_run,
+        "account_id": account.pk,
+        "account_name": account.name,
+        "platform": account.platform,
+        "sales": [
+            {
+                "client_order_id": None if dry_run else sale.client_order_id,
+                "market_id": sale.market_id,
+                "side": sale.side,
+                "price": sale.price,
+                "shares": sale.shares,
+            }
+            for sale in closing.sales
+        ],
+        "cancels": list(closing.cancels),
+        "left": [
+            {"market_id": held.market.market_id, "side": held.outcome, "shares": held.size, "reason": reason}
+            for held, reason in closing.left
+        ],
+    }
