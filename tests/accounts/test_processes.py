@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 
 from accounts.models import Account
 from accounts.reconcile_rounds import Rounds
@@ -66,10 +65,10 @@ def test_listener_without_vault_key_says_why(account: Account, paper: Any, datab
 
 
 def test_rounds_refresh_balances_and_reconcile(
-    account: Account, paper: Any, database_url: str, redis_url: str, monkeypatch: Any
+    account: Account, paper: Any, database_url: str, redis_url: str, settings: Any
 ) -> None:
-    monkeypatch.setattr(settings, "PREDICT_API_URL", paper.url)
-    monkeypatch.setattr(settings, "PREDICT_RPC_URL", paper.url + "/rpc")
+    settings.PREDICT_API_URL = paper.url
+    settings.PREDICT_RPC_URL = paper.url + "/rpc"
     rounds = Rounds()
     try:
         assert rounds.refresh_balances() == 1
