@@ -17,8 +17,17 @@ def prefix_title(request: HttpRequest) -> str:
     return label_mode(request)[0]
 
 
+def _never_open(request: HttpRequest) -> bool:
+    return False
+
+
 def _menu(title: str, *links: tuple[str, str, str]) -> dict[str, Any]:
-    items = [{"title": name, "icon": icon, "link": reverse_lazy(view)} for name, icon, view in links]
+    items: list[dict[str, Any]] = [
+        {"title": name, "icon": icon, "link": reverse_lazy(view)}
+        # Every admin address starts with the desk's, so it would always be marked as open.
+        | ({} if view.startswith("admin:") else {"active": _never_open})
+        for name, icon, view in links
+    ]
     return {"title": title, "separator": True, "items": items}
 
 
