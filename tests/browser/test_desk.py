@@ -122,7 +122,7 @@ def test_ended_session_leads_to_the_login(log_in: LogIn, viewer: User) -> None:
     make_desk(timezone.now())
     page = log_in("viewer")
     page.context.clear_cookies()
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('desk-refetch'))")
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('desk-changed'))")
     page.wait_for_url("**/login/*", timeout=8_000)
 
 
