@@ -79,8 +79,12 @@ async def test_lost_answer_is_unknown_then_settled(
     [order] = await room.send(room.order(account))
     row = await room.until(order.id, OrderStatus.UNKNOWN)
     assert row.reason
-    await room.age(order.id)
-    await room.executor.recover_fully()
+    for _ in range(5):  # rounds, as the engine makes them: a loaded machine may lose the second answer too
+        await room.age(order.id)
+        await room.executor.recover_fully()
+        await asyncio.sleep(0.2)
+        if (await room.row(order.id)).status == "accepted":
+            break
     await room.until(order.id, OrderStatus.ACCEPTED)
     assert len(paper.snapshot(account.address)["orders"]) == 1
     await room.executor.close()

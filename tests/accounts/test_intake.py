@@ -63,7 +63,7 @@ async def test_user_order_is_journaled_and_sent(room: Any, account: Account) -> 
 
 async def test_command_twice_is_one_order(room: Any, account: Account, paper: Any) -> None:
     order = await place(room, account)
-    await asyncio.gather(*(room.executor.handlecommand_of(command_of(order, room)) for _ in range(5)))
+    await asyncio.gather(*(room.executor.handle_command(command_of(order, room)) for _ in range(5)))
     await room.until(order.id, OrderStatus.ACCEPTED)
     assert len(paper.snapshot(account.address)["orders"]) == 1
 
@@ -128,7 +128,7 @@ async def test_order_is_judged_alone_in_its_market(room: Any, account: Account) 
 async def test_cancel_ends_order_on_venues_word(room: Any, account: Account, paper: Any, redis_url: str) -> None:
     order = await place(room, account)
     await room.until(order.id, OrderStatus.ACCEPTED)
-    await room.executor.handlecommand_of(
+    await room.executor.handle_command(
         CancelOrder(platform="predict", account_id=str(account.pk), client_order_id=order.id)  # type: ignore[arg-type]
     )
     row = await room.row(order.id)
@@ -143,7 +143,7 @@ async def test_cancel_before_leaving_needs_no_venue(room: Any, account: Account,
     await room.record(order)
     await room.executor.cancel(order.id)
     assert (await room.row(order.id)).status == "cancelled"
-    await room.executor.handlecommand_of(command_of(order, room))
+    await room.executor.handle_command(command_of(order, room))
     assert not paper.snapshot(account.address)["orders"]
 
 
