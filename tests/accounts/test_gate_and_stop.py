@@ -217,15 +217,12 @@ async def test_gate_closes_when_lease_ends(database_url: str) -> None:
 
 async def test_gate_closes_without_database(database_url: str) -> None:
     """Its connection is cut and cannot be made again: the lease runs out by itself."""
-    gate = Gate(database_url, "cut", ttl_s=0.6, renew_every_s=0.1)
+    gate = Gate(f"{database_url}?application_name=cut", "cut", ttl_s=0.6, renew_every_s=0.1)
     await gate.start()
     assert gate.open
     gate._dsn = "host=127.0.0.1 port=1 dbname=nowhere"
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
-        await conn.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE pid <> pg_backend_pid() AND datname = current_database() AND query ILIKE '%accounts_enginelease%'"
-        )
+        await conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cut'")
     await asyncio.sleep(1.0)
     assert not gate.open
     await gate.close()
