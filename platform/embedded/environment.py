@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PRIVATE_KEY = "HEDGEROW_VAULT_PRIVATE_KEY_FILE"
 #: BNB Chain's id; the paper venue speaks for that chain.
 PAPER_CHAIN_ID = "56"
+#: What the bot calls itself at our own Bot API server; it opens nothing anywhere else.
+PAPER_BOT_TOKEN = "1000001:paper-bot-on-loopback"  # noqa: S105
 
 
 def system_environment(
@@ -48,6 +50,15 @@ def system_environment(
             "PREDICT_CHAIN_ID": PAPER_CHAIN_ID,
         }
     return environment
+
+
+def telegram_environment(telegram_port: int) -> dict[str, str]:
+    """Where the bot of a paper desk without a token speaks: at the Bot API server of our own."""
+    return {
+        "TELEGRAM_API_URL": f"http://{HOST}:{telegram_port}",
+        "TELEGRAM_BOT_TOKEN": PAPER_BOT_TOKEN,
+        "TELEGRAM_WEBHOOK_URL": "",
+    }
 
 
 def keyholder_environment(

@@ -37,6 +37,8 @@ class PlanInputs:
     state_dir: str
     shared: Mapping[str, str] = field(repr=False)
     keyholder: Mapping[str, str] = field(repr=False)
+    telegram_port: int | None = None
+    """Of the Bot API server of our own; None where the bot speaks to Telegram, or there is no bot."""
 
 
 def product_plan(inputs: PlanInputs) -> Plan:
@@ -56,6 +58,8 @@ def product_plan(inputs: PlanInputs) -> Plan:
             *UNHURRIED,
         )
         venues = (_process("paper", ("-m", "paper.predict", *options), shared, ready=answers(health), tier=1),)
+    if inputs.telegram_port is not None:
+        venues += (_telegram(inputs.telegram_port, inputs.state_dir, shared),)
     web = ("-m", "uvicorn", "hedgerow.asgi:application", "--host", HOST, "--port", str(inputs.web_port))
     worker = ("-m", "celery", "-A", "hedgerow", "worker", "--pool=threads", "--without-gossip", "--without-mingle")
     beat = ("-m", "celery", "-A", "hedgerow", "beat", "-s", f"{inputs.state_dir}/run/celerybeat-schedule")
@@ -75,8 +79,16 @@ def product_plan(inputs: PlanInputs) -> Plan:
             _manage("listener", keyholder, "listener"),
             _manage("recorder", shared, "recorder"),
             *((_manage("quoter", shared, "quoter"),) if paper else ()),
+            *((_manage("bot", shared, "bot"),) if shared.get("TELEGRAM_BOT_TOKEN") else ()),
         ),
     )
+
+
+def _telegram(port: int, state_dir: str, env: Mapping[str, str]) -> ProcessSpec:
+    """The Bot API server of a paper desk without a token."""
+    options = ("--host", HOST, "--port", str(port), "--state-dir", f"{state_dir}/telegram")
+    ready = answers(f"http://{HOST}:{port}/paper/health")
+    return _process("telegram", ("-m", "paper.telegram", *options), env, ready=ready, tier=1)
 
 
 def answers(url: str) -> Callable[[], bool]:

@@ -15,7 +15,12 @@ from types import TracebackType
 from embedded.child import spawn
 from embedded.engine import tail
 from embedded.engines import Engines
-from embedded.environment import keyholder_environment, record_environment, system_environment
+from embedded.environment import (
+    keyholder_environment,
+    record_environment,
+    system_environment,
+    telegram_environment,
+)
 from embedded.errors import PortInUse, StartFailed, check_disk, disk_full, is_disk_full
 from embedded.ports import HOST, Ports, wait_free
 from embedded.processes import Plan, PlanInputs, product_plan
@@ -105,7 +110,11 @@ class System:
                 self._say(f"{engine.name:<11} ready    pid {engine.child.pid}, port {engine.port}")
         self._supervisor.run()
         paper_port = ports.take("paper")[0] if self._paper else None
+        own_telegram = self._paper and not self._given.get("TELEGRAM_BOT_TOKEN")
+        telegram_port = ports.take("telegram")[0] if own_telegram else None
         self.environment = system_environment(self.state, urls, self.web_port, paper_port, self._given)
+        if telegram_port is not None:
+            self.environment |= telegram_environment(telegram_port)
         record_environment(self.state, self.environment, self._given)
         self._stack.callback((self.state.run / "environment.json").unlink, missing_ok=True)
         plan = self._make_plan(
@@ -116,6 +125,7 @@ class System:
                 state_dir=str(self.state.root),
                 shared=self.environment,
                 keyholder=keyholder_environment(self.environment, self.state, self._given),
+                telegram_port=telegram_port,
             )
         )
         self._run_plan(plan)

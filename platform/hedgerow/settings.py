@@ -82,6 +82,15 @@ PREDICT_RPC_URL = env.read_url(
 PREDICT_CHAIN_ID = env.read_number("PREDICT_CHAIN_ID", 56, least=1)
 PREDICT_API_KEY = env.read_text("PREDICT_API_KEY", "")
 
+# Telegram ---------------------------------------------------------------------------------------
+
+TELEGRAM_BOT_TOKEN = env.read_text("TELEGRAM_BOT_TOKEN", "")
+TELEGRAM_API_URL = env.read_url("TELEGRAM_API_URL", ("http", "https"), "https://api.telegram.org")
+TELEGRAM_WEBHOOK_URL = env.read_url("TELEGRAM_WEBHOOK_URL", ("http", "https"), "")
+TELEGRAM_WEBHOOK_SECRET = env.read_text("TELEGRAM_WEBHOOK_SECRET", "")
+TELEGRAM_WEBHOOK_HOST = env.read_text("TELEGRAM_WEBHOOK_HOST", "127.0.0.1")
+TELEGRAM_WEBHOOK_PORT = env.read_number("TELEGRAM_WEBHOOK_PORT", 8090, least=1, most=65535)
+
 # Web --------------------------------------------------------------------------------------------
 
 PAPER_SECRET_KEY = "paper-only-and-refused-in-live-mode-" + "0123456789abcdef" * 2
@@ -112,6 +121,7 @@ INSTALLED_APPS = [
     "markets",
     "accounts",
     "strategies",
+    "bot",
     "hedgerow",
 ]
 AUTH_USER_MODEL = "identity.User"

@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 from django.contrib.auth import views as auth_views
-from django.urls import path
+from django.urls import include, path
 
 from hedgerow import assets, controls, health, metrics, pages
 from hedgerow.api import api, refuse_unknown
@@ -11,6 +11,7 @@ urlpatterns = [
     path("", pages.show_desk, name="desk"),
     path("desk/stop", controls.stop, name="stop"),
     path("desk/lift", controls.lift, name="lift"),
+    path("telegram/", include("bot.urls")),
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),

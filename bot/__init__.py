@@ -1,0 +1,1 @@
+"""The Telegram bot: alerts out, commands in."""

@@ -1,0 +1,213 @@
+"""What is worth telling, and to whom. Pure: an event in, a notice or nothing out; a chat's wishes decide the rest.
+
+A notice's key follows from its fact alone, so that an event read twice is told once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from bot.models import Kind, TelegramChat
+from bot.replies import Button, amount, bold, clip, esc
+from markets.models import market_key
+from trading.enums import OrderOrigin, OrderStatus, Severity
+from trading.events import (
+    AccountChanged,
+    AlertRaised,
+    DeskStopped,
+    Event,
+    Fill,
+    FillFailed,
+    StrategyChanged,
+    TradeExecuted,
+)
+
+GROUP_S: Mapping[Kind, int] = {
+    Kind.FILL: 20,
+    Kind.CONNECTION: 5,
+    Kind.ORDER_ERROR: 3,
+    Kind.ORDER_UNKNOWN: 3,
+}
+"""How long the first of a kind waits for more, to leave as one message. Others wait a second."""
+PROGRAMS = frozenset({OrderOrigin.QUOTER.value, OrderOrigin.REHEARSAL.value})
+"""Their refused orders are part of how they work, not a person's concern."""
+SIGNS = {Severity.INFO: "·", Severity.WARNING: "⚠️", Severity.CRITICAL: "🛑"}
+_WORDS = (
+    ("unhedged", Kind.UNHEDGED),
+    ("imbalance", Kind.IMBALANCE),
+    ("settle", Kind.RECONCILE),
+    ("reconcil", Kind.RECONCILE),
+    ("connect", Kind.CONNECTION),
+    ("proxy", Kind.CONNECTION),
+    ("unknown", Kind.ORDER_UNKNOWN),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """One thing to tell."""
+
+    key: str
+    kind: Kind
+    severity: Severity
+    text: str
+    """One or two lines of Telegram HTML."""
+    at: datetime
+    account_id: UUID | None = None
+    size: Decimal | None = None
+    buttons: tuple[Button, ...] = ()
+
+    @property
+    def group(self) -> str:
+        """Notices of one group may become one message; a critical one stands alone."""
+        return "" if self.severity is Severity.CRITICAL else str(self.kind.value)
+
+
+def handle_event(event: Event, titles: Mapping[str, str]) -> Notice | None:
+    """The notice in `event`, if there is one. `titles` are market titles by market key."""
+    data = event.data
+    if isinstance(data, Fill | FillFailed):
+        return _execution(event, data, titles)
+    if isinstance(data, TradeExecuted):
+        return _order(event, data, titles)
+    if isinstance(data, AccountChanged):
+        return _account(event, data)
+    if isinstance(data, StrategyChanged) and data.what in ("started", "stopped", "reducing"):
+        severity = Severity.INFO if data.what == "started" else Severity.WARNING
+        return Notice(
+            key=f"event:{event.id}",
+            kind=Kind.HALT,
+            severity=severity,
+            text=f"{SIGNS[severity]} Strategy {bold(data.strategy_name)} {esc(data.what)}.",
+            at=event.timestamp,
+        )
+    if isinstance(data, DeskStopped):
+        what = "stopped" if data.level else "trades again"
+        severity = Severity.CRITICAL if data.level else Severity.WARNING
+        return Notice(
+            key=f"desk:{data.generation}",
+            kind=Kind.HALT,
+            severity=severity,
+            text=f"{SIGNS[severity]} {bold(f'The desk {what}')}, by {esc(data.by)}: {esc(data.reason or 'no reason')}",
+            at=event.timestamp,
+        )
+    if isinstance(data, AlertRaised):
+        kind = next((kind for word, kind in _WORDS if word in data.kind), Kind.ALERT)
+        return Notice(
+            key=f"alert:{data.alert_id}:{data.severity}",
+            kind=kind,
+            severity=data.severity,
+            text=f"{SIGNS[data.severity]} {bold(data.subject)}: {esc(clip(data.text, 600))}",
+            at=event.timestamp,
+            buttons=(Button("Acknowledge", "acknowledge", {"alert": data.alert_id}),),
+        )
+    return None
+
+
+def wants(chat: TelegramChat, notice: Notice) -> bool:
+    """Whether the chat asked to hear this."""
+    if notice.at < chat.linked_at or notice.kind not in chat.kinds:
+        return False
+    if notice.account_id is not None and chat.accounts and notice.account_id not in chat.accounts:
+        return False
+    return not (notice.kind is Kind.FILL and notice.size is not None and notice.size < chat.fill_least)
+
+
+def due_at(chat: TelegramChat, severity: Severity, kind: Kind, now: datetime) -> datetime:
+    """When it may leave: at once if critical, else after its group's wait, and not in quiet hours or while muted."""
+    if severity is Severity.CRITICAL:
+        return now
+    at = now + timedelta(seconds=GROUP_S.get(kind, 1))
+    if chat.muted_until is not None:
+        at = max(at, chat.muted_until)
+    return quiet_end(chat, at) or at
+
+
+def quiet_end(chat: TelegramChat, at: datetime) -> datetime | None:
+    """When the quiet hours that `at` lies in end; None outside them. Hours are UTC and may span midnight."""
+    if chat.quiet_from is None or chat.quiet_to is None or chat.quiet_from == chat.quiet_to:
+        return None
+    clock = at.astimezone(UTC).time().replace(tzinfo=None)
+    if not is_between(clock, chat.quiet_from, chat.quiet_to):
+        return None
+    end = datetime.combine(at.astimezone(UTC).date(), chat.quiet_to, UTC)
+    return end if end > at else end + timedelta(days=1)
+
+
+def is_between(clock: time, start: time, end: time) -> bool:
+    return start <= clock < end if start < end else clock >= start or clock < end
+
+
+def _execution(event: Event, data: Fill | FillFailed, titles: Mapping[str, str]) -> Notice:
+    what = f"{data.action} {amount(data.shares)} {data.side} @ {amount(data.price)}"
+    where = f"{esc(data.account_name)} · {_title(event, data.market_id, titles)}"
+    failed = isinstance(data, FillFailed)
+    text = f"⚠️ {bold('Settlement failed')}: {what} · {where}" if failed else f"{bold(what)} · {where}"
+    return Notice(
+        key=f"event:{event.id}",
+        kind=Kind.RECONCILE if failed else Kind.FILL,
+        severity=Severity.WARNING if failed else Severity.INFO,
+        text=text,
+        at=event.timestamp,
+        account_id=_uuid(data.account_id),
+        size=data.shares,
+        buttons=(Button("Trace", "trace", {"hash": data.order_hash}),),
+    )
+
+
+def _order(event: Event, data: TradeExecuted, titles: Mapping[str, str]) -> Notice | None:
+    if data.status is OrderStatus.UNKNOWN:
+        kind, head = Kind.ORDER_UNKNOWN, "Order unknown: it may trade"
+    elif data.status in (OrderStatus.DENIED, OrderStatus.REJECTED) and data.origin not in PROGRAMS:
+        kind, head = Kind.ORDER_ERROR, f"Order {data.status}"
+    else:
+        return None
+    what = f"{data.action} {amount(data.shares)} {data.side} @ {amount(data.price)}"
+    reason = f"\n{esc(clip(data.reason, 300))}" if data.reason else ""
+    return Notice(
+        key=f"order:{data.client_order_id}:{data.status}",
+        kind=kind,
+        severity=Severity.WARNING,
+        text=f"⚠️ {bold(head)}: {what} · {esc(data.account_name)} · {_title(event, data.market_id, titles)}{reason}",
+        at=event.timestamp,
+        account_id=_uuid(data.account_id),
+        size=data.shares,
+        buttons=(
+            Button("Trace", "trace", {"order": data.client_order_id}),
+            Button("Halt account…", "halt_account", {"account": data.account_id}),
+        ),
+    )
+
+
+def _account(event: Event, data: AccountChanged) -> Notice | None:
+    if data.what == "state":
+        kind, severity = Kind.HALT, Severity.INFO if data.value == "active" else Severity.WARNING
+        text = f"{SIGNS[severity]} Account {bold(data.account_name)} is {esc(data.value)}."
+    elif data.what == "connection" and data.value in ("connected", "unavailable", "offline"):
+        kind, severity = Kind.CONNECTION, Severity.INFO if data.value == "connected" else Severity.WARNING
+        text = f"{SIGNS[severity]} {bold(data.account_name)}: {esc(data.value)}"
+    else:
+        return None
+    return Notice(
+        key=f"event:{event.id}",
+        kind=kind,
+        severity=severity,
+        text=text,
+        at=event.timestamp,
+        account_id=_uuid(data.account_id),
+        buttons=(Button("Account", "account", {"account": data.account_id}),),
+    )
+
+
+def _title(event: Event, market_id: str, titles: Mapping[str, str]) -> str:
+    key = market_key(event.platform.value if event.platform else "", market_id)
+    return esc(clip(titles.get(key, market_id), 60))
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,83 @@
+"""The picture of the result: its curve, and what each account realized. A PNG, drawn with Pillow and its own font."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from io import BytesIO
+
+from PIL import Image, ImageDraw, ImageFont
+
+from bot.replies import clip, signed
+from trading.values import ZERO
+
+WIDTH, HEIGHT = 800, 420
+GROUND, INK, SOFT, LINE = "#10140f", "#e6eae2", "#a0ab9b", "#2a3229"
+GAIN, LOSS = "#6fd08c", "#ff8f85"
+LEFT, RIGHT, TOP, BOTTOM = 70, 780, 92, 262
+MOST_BARS = 10
+
+Points = Sequence[tuple[datetime, Decimal]]
+
+
+def draw_result(title: str, points: Points, bars: Sequence[tuple[str, Decimal]]) -> bytes:
+    """A curve of (time, result) above, a bar for each (account, realized) below."""
+    image = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
+    draw = ImageDraw.Draw(image)
+    last = points[-1][1] if points else ZERO
+    draw.text((20, 16), title, font=_font(20), fill=INK)
+    draw.text((20, 44), f"{signed(last)} USDT", font=_font(30), fill=GAIN if last >= 0 else LOSS)
+    _draw_curve(draw, points)
+    _draw_bars(draw, bars)
+    out = BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _draw_curve(draw: ImageDraw.ImageDraw, points: Points) -> None:
+    values = [value for _, value in points] or [ZERO]
+    low, high = min(*values, ZERO), max(*values, ZERO)
+    if low == high:
+        high = low + 1
+    for value in (low, (low + high) / 2, high):
+        y = _scaled(value, low, high)
+        draw.line((LEFT, y, RIGHT, y), fill=LINE)
+        draw.text((LEFT - 8, y), signed(value), font=_font(12), fill=SOFT, anchor="rm")
+    if len(points) < 2:
+        draw.text((LEFT + 10, TOP + 70), "The curve begins with the second point.", font=_font(14), fill=SOFT)
+        return
+    start, end = points[0][0], points[-1][0]
+    whole = max(1, int((end - start).total_seconds()))
+    line = [
+        (LEFT + (RIGHT - LEFT) * int((at - start).total_seconds()) // whole, _scaled(value, low, high))
+        for at, value in points
+    ]
+    zero = _scaled(ZERO, low, high)
+    draw.line((LEFT, zero, RIGHT, zero), fill=SOFT)
+    draw.line(line, fill=GAIN if values[-1] >= 0 else LOSS, width=3, joint="curve")
+    draw.text((LEFT, BOTTOM + 6), f"{start:%d %b %H:%M}", font=_font(12), fill=SOFT)
+    draw.text((RIGHT, BOTTOM + 6), f"{end:%d %b %H:%M} UTC", font=_font(12), fill=SOFT, anchor="ra")
+
+
+def _draw_bars(draw: ImageDraw.ImageDraw, bars: Sequence[tuple[str, Decimal]]) -> None:
+    shown = sorted(bars, key=lambda bar: -abs(bar[1]))[:MOST_BARS]
+    if not shown:
+        return
+    most = max(abs(value) for _, value in shown) or Decimal(1)
+    step = (RIGHT - 20) // len(shown)
+    middle = 340
+    draw.text((20, 286), "realized by account", font=_font(12), fill=SOFT)
+    for number, (name, value) in enumerate(shown):
+        x = 20 + number * step
+        height = int(abs(value) / most * 34)
+        top, bottom = (middle - height, middle) if value >= 0 else (middle, middle + height)
+        draw.rectangle((x + 6, top, x + step - 10, max(bottom, top + 1)), fill=GAIN if value >= 0 else LOSS)
+        draw.text((x + step // 2, 380), signed(value), font=_font(12), fill=INK, anchor="ma")
+        draw.text((x + step // 2, 397), clip(name, 12), font=_font(11), fill=SOFT, anchor="ma")
+
+
+def _scaled(value: Decimal, low: Decimal, high: Decimal) -> int:
+    return BOTTOM - int((value - low) / (high - low) * (BOTTOM - TOP))
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)
