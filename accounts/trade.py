@@ -32,7 +32,7 @@ from trading.enums import Action, MarketStatus, Mode, OrderStatus, Platform
 from trading.errors import InvalidValue
 from trading.instruments import MarketSpec
 from trading.orders import TERMINAL
-from trading.values import ONE, ZERO, decimal_from, text
+from trading.values import ONE, ZERO, decimal_from, exact, text
 
 SYSTEM = AuditEntry.Source.SYSTEM.value
 
@@ -124,23 +124,24 @@ cancel_order_async = sync_to_async(cancel_order, thread_sensitive=False)
 def check_grid(order: PlaceOrder, market: MarketSpec) -> None:
     """Raises InvalidValue for an order that the venue's grid and minimums cannot carry; the message says what would."""
     price, shares = order.price, order.shares
-    if market.status is not MarketStatus.OPEN:
-        raise InvalidValue(f"market {market.market_id} is {market.status}: it takes no orders now")
-    if not ZERO < price < ONE:
-        raise InvalidValue(f"price {price} must lie between 0 and 1: give the price of one {order.side} share")
-    if price % market.tick:
-        low = price - price % market.tick
-        nearest = " or ".join(text(step) for step in (low, low + market.tick) if ZERO < step < ONE)
-        raise InvalidValue(f"price {price} is not on the tick {text(market.tick)}: use {nearest}")
-    if shares <= ZERO or shares % market.lot:
-        raise InvalidValue(f"shares {shares} must be a positive multiple of {text(market.lot)}")
-    if shares < market.min_size:
-        raise InvalidValue(f"{shares} shares are too few: the least is {text(market.min_size)}")
-    if order.action is Action.BUY and price * shares < market.min_value:
-        raise InvalidValue(
-            f"{shares} shares at {price} are worth {text(price * shares)}: the venue takes orders from"
-            f" {text(market.min_value)} up"
-        )
+    with exact():
+        if market.status is not MarketStatus.OPEN:
+            raise InvalidValue(f"market {market.market_id} is {market.status}: it takes no orders now")
+        if not ZERO < price < ONE:
+            raise InvalidValue(f"price {price} must lie between 0 and 1: give the price of one {order.side} share")
+        if price % market.tick:
+            low = price - price % market.tick
+            nearest = " or ".join(text(step) for step in (low, low + market.tick) if ZERO < step < ONE)
+            raise InvalidValue(f"price {price} is not on the tick {text(market.tick)}: use {nearest}")
+        if shares <= ZERO or shares % market.lot:
+            raise InvalidValue(f"shares {shares} must be a positive multiple of {text(market.lot)}")
+        if shares < market.min_size:
+            raise InvalidValue(f"{shares} shares are too few: the least is {text(market.min_size)}")
+        if order.action is Action.BUY and price * shares < market.min_value:
+            raise InvalidValue(
+                f"{shares} shares at {price} are worth {text(price * shares)}: the venue takes orders from"
+                f" {text(market.min_value)} up"
+            )
 
 
 def _place_order(command: PlaceOrder | Mapping[str, Any] | bytes) -> PlaceOrder:

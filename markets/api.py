@@ -1,7 +1,7 @@
 """`/markets`: browsing and searching the catalogue that the market sync keeps. `hedgerow.api` mounts it."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -12,7 +12,7 @@ from identity.callers import may
 from identity.roles import Role
 from markets.models import Market
 from trading.enums import MarketStatus, Platform
-from web.fields import Amount, Word
+from web.fields import Amount, Instant, Word
 from web.paging import Order, Page, PageQuery, load_page, order_named
 from web.problems import not_found
 
@@ -50,9 +50,9 @@ class MarketQuery(PageQuery):
     platform: Platform | None = None
     status: MarketStatus | None = None
     category: Word = ""
-    ends_before: datetime | None = None
-    ends_after: datetime | None = None
-    sort: Word = "title"
+    ends_before: Instant | None = None
+    ends_after: Instant | None = None
+    sort: Literal["title", "-title", "market_id", "-market_id"] = "title"
 
 
 @router.get("", auth=may(Role.VIEWER), response=Page[MarketAnswer], summary="Search markets")

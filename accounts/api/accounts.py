@@ -2,13 +2,13 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.db.models import Q
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
-from pydantic import Field, field_validator
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
 
 from accounts.models import Account
 from accounts.registration import change_account_state, register_account, update_account
@@ -20,14 +20,13 @@ from identity.models import AuditEntry
 from identity.roles import Role
 from trading.enums import Mode, Platform, SignerKind, TradingState
 from trading.errors import InvalidValue
-from web.fields import Amount, GivenAmount, Prose, Reason, Secret, Word
+from web.fields import Amount, Because, Given, GivenAmount, Prose, Secret, Tag, Word
 from web.paging import Order, Page, PageQuery, load_page, order_named
 from web.problems import Problem
 
 router = Router(tags=["accounts"])
 API = AuditEntry.Source.API.value
 ORDERS = {"name": Order(("name",)), "created_at": Order(("created_at", "id"))}
-Tag = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=32)]
 
 
 class AccountAnswer(Schema):
@@ -58,7 +57,7 @@ class AccountAnswer(Schema):
     updated_at: datetime
 
 
-class Limits(Schema):
+class Limits(Given):
     """An account's own limits, in shares and collateral; null is no limit."""
 
     max_order: GivenAmount | None = None
@@ -69,23 +68,15 @@ class Limits(Schema):
 class NewAccount(Limits):
     """What makes an account. A wallet's address follows from its key; a smart account's must be given."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64)]
+    name: Annotated[Word, Field(min_length=1, max_length=64)]
     platform: Platform
     private_key: Annotated[Secret, Field(description="64 hex digits; sealed at once.")]
-    address: Annotated[str, Field(max_length=42)] = ""
+    address: Annotated[Word, Field(max_length=42)] = ""
     signer_kind: SignerKind = SignerKind.EOA
     tags: list[Tag] = []
     notes: Prose = ""
     api_key: Secret = ""
     proxy_url: Secret = ""
-
-    @field_validator("name", "address")
-    @classmethod
-    def on_one_line(cls, value: str) -> str:
-        """Names go onto pages, into logs and messages."""
-        if not value.isprintable():
-            raise ValueError("write it on one line")
-        return value
 
 
 class AccountChange(Limits):
@@ -107,13 +98,7 @@ class AccountQuery(PageQuery):
     connection: Account.Connection | None = None
     tag: Tag = ""
     search: Annotated[Word, Field(description="Part of a name, or an address.")] = ""
-    sort: Word = "name"
-
-
-class Because(Schema):
-    """A reason, kept in the audit log."""
-
-    reason: Reason
+    sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
 
 
 class Enabling(Because):
@@ -152,10 +137,10 @@ def create_account(request: HttpRequest, given: NewAccount) -> Any:
     caller = caller_of(request)
     check_tags(caller, given.tags)
     try:
-        account = register_account(by=caller.user, source=API, **given.dict())
+        account = register_account(by=caller.user, source=API, **given.model_dump())
     except VaultError as error:
         raise no_vault() from error
-    return 201, account
+    return Status(201, account)
 
 
 @router.get("/{account_id}", auth=may(Role.VIEWER), response=AccountAnswer, summary="See one account")
@@ -169,7 +154,7 @@ def change_account(request: HttpRequest, account_id: Word, given: AccountChange)
     """Change what is given and leave the rest."""
     caller = caller_of(request)
     account = load_account(account_id, caller)
-    fields = given.dict(exclude_unset=True)
+    fields = given.model_dump(exclude_unset=True)
     limits: dict[str, Decimal | None] = {name: fields.pop(name) for name in list(Limits.model_fields) if name in fields}
     if fields.get("tags") is not None:
         check_tags(caller, fields["tags"])
@@ -187,7 +172,7 @@ def delete_account(request: HttpRequest, account_id: Word) -> Any:
         remove_account(load_account(account_id, caller).pk, by=caller.user, source=API)
     except AccountInUse as error:
         raise Problem(409, "account_in_use", f"{error}.") from error
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/{account_id}/disable", auth=may(Role.TRADER), response=AccountAnswer, summary="Halt an account")

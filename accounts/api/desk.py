@@ -8,10 +8,10 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 from pydantic import Field
 
-from accounts.api.accounts import API, Because
+from accounts.api.accounts import API
 from accounts.closing import Closing, carry_out, load_closing
 from accounts.models import Account
 from accounts.querysets import load_desk, load_fresh_leases
@@ -20,7 +20,7 @@ from accounts.stop import NO_NEW, lift_stop, pull_stop
 from identity.callers import caller_of, may
 from identity.roles import Role
 from trading.enums import Outcome, Platform
-from web.fields import Amount, GivenAmount, Word
+from web.fields import Amount, Because, GivenPrice, Word
 
 router = Router(tags=["desk"])
 
@@ -48,7 +48,7 @@ class StopAnswer(DeskAnswer):
 class CloseRequest(Because):
     """How to close an account."""
 
-    max_slippage: Annotated[GivenAmount, Field(lt=1, description="Below the best bid, per share.")] = Decimal("0.05")
+    max_slippage: Annotated[GivenPrice, Field(description="Below the best bid, per share.")] = Decimal("0.05")
     confirm: Annotated[bool, Field(description="Without it nothing is ordered: a dry run.")] = False
 
 
@@ -120,7 +120,7 @@ def close_all(request: HttpRequest, account_id: Word, given: CloseRequest) -> An
     closing = async_to_sync(load_closing)(account, given.max_slippage, given.reason)
     if given.confirm:
         carry_out(closing, caller.user, given.reason, source=API)
-    return (202 if given.confirm else 200), planned(account, closing, dry_run=not given.confirm)
+    return Status(202 if given.confirm else 200, planned(account, closing, dry_run=not given.confirm))
 
 
 def described() -> dict[str, Any]:

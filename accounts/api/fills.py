@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.db.models import Count, F, Max, Q, QuerySet, Sum
@@ -15,7 +15,7 @@ from accounts.scope import in_scope, load_account
 from identity.callers import caller_of, may
 from identity.roles import Role
 from trading.enums import Action, FeeKind, Liquidity, Outcome, Platform, Settlement
-from web.fields import Amount, Word
+from web.fields import Amount, Instant, Word
 from web.paging import Order, Page, PageQuery, load_page, order_named
 
 router = Router(tags=["fills and positions"])
@@ -74,7 +74,8 @@ class FillAnswer(Schema):
 
     @staticmethod
     def resolve_shares(row: Fill) -> Decimal:
-        return row.size
+        size: Decimal = row.size
+        return size
 
 
 class PositionAnswer(Schema):
@@ -114,7 +115,8 @@ class PositionAnswer(Schema):
 
     @staticmethod
     def resolve_shares(row: Position) -> Decimal:
-        return row.size
+        size: Decimal = row.size
+        return size
 
 
 class TotalAnswer(Schema):
@@ -142,9 +144,9 @@ class FillQuery(PageQuery):
     action: Action | None = None
     settlement: Settlement | None = None
     hedges: Annotated[bool, Field(description="Only hedges, or none of them.")] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    sort: Word = "-received_at"
+    since: Instant | None = None
+    until: Instant | None = None
+    sort: Literal["received_at", "-received_at"] = "-received_at"
 
 
 class PositionQuery(PageQuery):

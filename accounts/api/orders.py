@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from ninja import Header, Query, Router, Schema
+from ninja import Header, Query, Router, Schema, Status
 from pydantic import Field
 
 from accounts.api.accounts import API
@@ -22,15 +22,14 @@ from trading.commands import PlaceOrder
 from trading.enums import Action, Mode, OrderOrigin, OrderStatus, OrderType, Outcome, Platform
 from trading.ids import deterministic_uuid
 from trading.orders import TERMINAL
-from web.fields import Amount, GivenAmount, Reason, Word
+from trading.values import exact
+from web.fields import Amount, Because, Given, GivenPrice, GivenShares, Instant, Word
 from web.paging import Order, Page, PageQuery, load_page, order_named
 from web.problems import Problem, not_found
 
 router = Router(tags=["orders"])
 ORDERS = {"created_at": Order(("created_at", "id"))}
 WAITING = [OrderStatus.SUBMITTED.value, OrderStatus.UNKNOWN.value]
-Price = Annotated[GivenAmount, Field(gt=0, lt=1)]
-Shares = Annotated[GivenAmount, Field(gt=0)]
 
 
 class OrderAnswer(Schema):
@@ -90,10 +89,11 @@ class OrderAnswer(Schema):
 
     @staticmethod
     def resolve_shares(row: OrderRow) -> Decimal:
-        return row.size
+        size: Decimal = row.size
+        return size
 
 
-class TradeRequest(Schema):
+class TradeRequest(Given):
     """The seed's command. `side` is the outcome, `shares` the size, `price` the limit per share of that outcome."""
 
     type: Literal["place_order"] = "place_order"
@@ -101,8 +101,8 @@ class TradeRequest(Schema):
     account_id: Annotated[Word, Field(min_length=1, description="The account's id or name.")]
     market_id: Annotated[Word, Field(min_length=1, description="The venue's own id.")]
     side: Outcome
-    price: Price
-    shares: Shares
+    price: GivenPrice
+    shares: GivenShares
     action: Action = Action.BUY
     order_type: OrderType = OrderType.LIMIT
     post_only: bool = False
@@ -139,15 +139,9 @@ class OrderQuery(PageQuery):
     side: Outcome | None = None
     action: Action | None = None
     exposure_id: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    sort: Word = "-created_at"
-
-
-class CancelRequest(Schema):
-    """Why the order is taken off the book."""
-
-    reason: Reason
+    since: Instant | None = None
+    until: Instant | None = None
+    sort: Literal["created_at", "-created_at"] = "-created_at"
 
 
 class CancelAnswer(Schema):
@@ -174,18 +168,18 @@ def trade(
     caller = caller_of(request)
     account = load_account(given.account_id, caller)
     command = PlaceOrder(
-        **given.dict(exclude={"type", "confirm", "account_id"}),
+        **given.model_dump(exclude={"type", "confirm", "account_id"}),
         account_id=str(account.pk),
         client_order_id=order_id(caller, idempotency_key),
     )
     check_order(command)
     earlier = load_earlier(command) if idempotency_key else None
     if earlier is not None:
-        return (202 if given.confirm else 200), told(command, account, dry_run=False, status=earlier.status)
+        return Status(202 if given.confirm else 200, told(command, account, dry_run=False, status=earlier.status))
     if not given.confirm:
-        return 200, told(command, account, dry_run=True, status=None)
+        return Status(200, told(command, account, dry_run=True, status=None))
     place_order(command, caller.user, source=API)
-    return 202, told(command, account, dry_run=False, status=OrderStatus.INITIALIZED.value)
+    return Status(202, told(command, account, dry_run=False, status=OrderStatus.INITIALIZED.value))
 
 
 @router.get("/orders", auth=may(Role.VIEWER), response=Page[OrderAnswer], summary="List orders")
@@ -211,14 +205,14 @@ def read_order(request: HttpRequest, order_id: UUID) -> Any:
 @router.post(
     "/orders/{order_id}/cancel", auth=may(Role.TRADER), response={202: CancelAnswer}, summary="Cancel an order"
 )
-def cancel(request: HttpRequest, order_id: UUID, given: CancelRequest) -> Any:
+def cancel(request: HttpRequest, order_id: UUID, given: Because) -> Any:
     """Ask the engine to take an order off the book; its status tells when the venue has."""
     caller = caller_of(request)
     order = load_order(order_id, caller)
     if OrderStatus(order.status) in TERMINAL:
-        return 202, {"client_order_id": order.pk, "requested": False, "status": order.status}
+        return Status(202, {"client_order_id": order.pk, "requested": False, "status": order.status})
     requested = cancel_order(order.pk, caller.user, given.reason, source=API)
-    return 202, {"client_order_id": order.pk, "requested": requested, "status": order.status}
+    return Status(202, {"client_order_id": order.pk, "requested": requested, "status": order.status})
 
 
 def orders_of(caller: Caller) -> QuerySet[OrderRow]:
@@ -264,7 +258,7 @@ def order_id(caller: Caller, idempotency_key: str) -> UUID:
 
 def load_earlier(command: PlaceOrder) -> OrderRow | None:
     """The order this key made before. A 409 Problem when it was another order: a key is for one."""
-    order = without_bytes(OrderRow.objects.select_related("market")).filter(pk=command.client_order_id).first()
+    order = without_bytes(OrderRow.objects.select_related("market")).filter(pk=str(command.client_order_id)).first()
     if order is None:
         return None
     before = (str(order.account_id), order.market.market_id, order.outcome, order.action, order.price, order.size)
@@ -277,6 +271,8 @@ def load_earlier(command: PlaceOrder) -> OrderRow | None:
 
 def told(command: PlaceOrder, account: Account, *, dry_run: bool, status: str | None) -> dict[str, Any]:
     """The command as its sender reads it back."""
+    with exact():
+        cost = command.price * command.shares
     return {
         "dry_run": dry_run,
         "client_order_id": None if dry_run else command.client_order_id,
@@ -288,6 +284,6 @@ def told(command: PlaceOrder, account: Account, *, dry_run: bool, status: str | 
         "action": command.action,
         "price": command.price,
         "shares": command.shares,
-        "cost": command.price * command.shares,
+        "cost": cost,
         "status": status,
     }

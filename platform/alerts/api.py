@@ -1,7 +1,7 @@
 """`/alerts`: what needs a person, and taking note of it. `hedgerow.api` mounts it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.db import transaction
@@ -49,7 +49,7 @@ class AlertQuery(PageQuery):
     severity: Severity | None = None
     kind: Word = ""
     open: bool | None = None
-    sort: Word = "-last_seen_at"
+    sort: Literal["last_seen_at", "-last_seen_at", "raised_at", "-raised_at"] = "-last_seen_at"
 
 
 @router.get("", auth=may(Role.VIEWER), response=Page[AlertAnswer], summary="List alerts")

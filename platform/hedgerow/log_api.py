@@ -12,7 +12,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router, Schema
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from accounts.scope import load_account
 from hedgerow.desk import load_state, load_summary
@@ -22,7 +22,7 @@ from streams.names import EVENT_STREAMS
 from trading.enums import Platform
 from warehouse.clickhouse import OUTAGES, Client, connect
 from warehouse.queries import EventFilter, load_events, load_trades
-from web.fields import Amount, Word
+from web.fields import Amount, Instant, Word
 from web.paging import Page, PageQuery, bad_cursor, read_words, write_cursor
 from web.problems import Problem
 
@@ -70,7 +70,7 @@ class TradeQuery(PageQuery):
     platform: Platform | None = None
     market_id: Word = ""
     type: Word = ""
-    since: AwareDatetime | None = None
+    since: Instant | None = None
 
 
 class EventQuery(TradeQuery):
@@ -132,7 +132,7 @@ def read_stats(request: HttpRequest) -> Any:
 
 
 def wanted_of(asked: TradeQuery, caller: Caller, **more: str) -> EventFilter:
-    """The filter, kept to what the caller may see. An account that was removed is still in the log, for who sees all."""
+    """The filter, kept to what the caller may see. Removed accounts are still in the log, for who sees all."""
     account = asked.account
     if caller.is_scoped:
         if not account:

@@ -6,20 +6,19 @@ from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Query, Router, Schema
-from pydantic import AwareDatetime, Field
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
 
 from identity.callers import Caller, caller_of, may
 from identity.models import ApiToken
 from identity.roles import Role, includes
 from identity.tokens import issue_token, revoke_token
 from trading.errors import InvalidValue
-from web.fields import Word
+from web.fields import Given, Instant, Tag, Word
 from web.paging import Order, Page, PageQuery, load_page
 from web.problems import not_found
 
 router = Router(tags=["identity"])
-Tag = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=32)]
 
 
 class CallerAnswer(Schema):
@@ -49,13 +48,13 @@ class TokenAnswer(Schema):
         return row.user.get_username()
 
 
-class NewToken(Schema):
+class NewToken(Given):
     """What a program gets. Never more than its person has."""
 
     name: Annotated[Word, Field(min_length=1, max_length=64)]
     role: Role = Role.VIEWER
     account_tags: Annotated[list[Tag], Field(max_length=50)] = []
-    expires_at: AwareDatetime
+    expires_at: Instant
 
 
 class IssuedToken(TokenAnswer):
@@ -101,7 +100,7 @@ def create_token(request: HttpRequest, given: NewToken) -> Any:
         expires_at=given.expires_at,
         account_tags=given.account_tags,
     )
-    return 201, IssuedToken.model_validate({**TokenAnswer.from_orm(token).dict(), "secret": secret})
+    return Status(201, IssuedToken.model_validate({**TokenAnswer.from_orm(token).dict(), "secret": secret}))
 
 
 @router.delete("/tokens/{token_id}", auth=may(Role.VIEWER), response={204: None}, summary="Revoke a token")
@@ -112,7 +111,7 @@ def delete_token(request: HttpRequest, token_id: UUID) -> Any:
     if token is None:
         raise not_found("token", token_id)
     revoke_token(token, by=caller.user, now=timezone.now())
-    return 204, None
+    return Status(204, None)
 
 
 def tokens_of(caller: Caller) -> Any:

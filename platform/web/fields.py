@@ -5,6 +5,7 @@ number never becomes a float: `ExactParser` reads it as the Decimal that was wri
 """
 
 import json
+import re
 from decimal import Decimal
 from typing import Annotated, Any, NoReturn
 
@@ -13,12 +14,18 @@ from django.http import HttpRequest
 from ninja.errors import HttpError
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
-from pydantic import Field, PlainSerializer, StringConstraints, WithJsonSchema
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from trading.values import text
-
-DECIMAL = r"^-?[0-9]{1,20}(\.[0-9]{1,18})?$"
-"""At most 18 places, as the columns hold them."""
 
 Amount = Annotated[
     Decimal,
@@ -27,30 +34,103 @@ Amount = Annotated[
 ]
 """An exact decimal in an answer."""
 
+_GIVEN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,18})?")
+
+
+def exact_decimal(value: Any) -> Any:
+    """A decimal string without exponent, or a JSON number as `ExactParser` read it."""
+    if isinstance(value, bool) or not isinstance(value, Decimal | int | str):
+        raise ValueError('give a decimal string, like "0.55"')
+    if isinstance(value, str) and not _GIVEN.fullmatch(value):
+        raise ValueError('give a decimal string without sign or exponent, like "0.55"')
+    return value
+
+
+_EXACT = Field(max_digits=38, decimal_places=18, allow_inf_nan=False)
+_NOT_ZERO = {"not": {"pattern": r"^[0.]*$"}}
+
+
+def _decimal(strings: dict[str, Any], numbers: dict[str, Any], text: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"anyOf": [{"type": "string", **strings}, {"type": "number", **numbers}], "description": text},
+        mode="validation",
+    )
+
+
 GivenAmount = Annotated[
     Decimal,
-    Field(ge=0, max_digits=38, decimal_places=18, allow_inf_nan=False),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "string", "pattern": r"^[0-9]{1,15}(\.[0-9]{1,18})?$"},
-                {"type": "number", "minimum": 0, "maximum": 10**15},
-            ],
-            "description": "An exact decimal of zero or more, at most 18 places.",
-        }
+    BeforeValidator(exact_decimal),
+    Field(ge=0),
+    _EXACT,
+    _decimal(
+        {"pattern": r"^[0-9]{1,15}(\.[0-9]{1,18})?$"},
+        {"minimum": 0, "maximum": 10**15},
+        "An exact decimal of zero or more, at most 18 places.",
     ),
 ]
-"""An exact decimal in a request: zero or more."""
+"""An exact decimal in a request."""
+GivenShares = Annotated[
+    Decimal,
+    BeforeValidator(exact_decimal),
+    Field(gt=0),
+    _EXACT,
+    _decimal(
+        {"pattern": r"^[0-9]{1,15}(\.[0-9]{1,18})?$", **_NOT_ZERO},
+        {"exclusiveMinimum": 0, "maximum": 10**15},
+        "An exact decimal above zero, at most 18 places.",
+    ),
+]
+"""A size in a request."""
+GivenPrice = Annotated[
+    Decimal,
+    BeforeValidator(exact_decimal),
+    Field(gt=0, lt=1),
+    _EXACT,
+    _decimal(
+        {"pattern": r"^0\.[0-9]{1,18}$", **_NOT_ZERO},
+        {"exclusiveMinimum": 0, "exclusiveMaximum": 1},
+        "An exact decimal between 0 and 1, at most 18 places.",
+    ),
+]
+"""A price, or a difference of prices, in a request."""
 
-_LINE = r"^[^\x00-\x1f\x7f]*$"
-Word = Annotated[str, StringConstraints(pattern=_LINE, max_length=120)]
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d+)?)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def timestamp(value: Any) -> Any:
+    """RFC 3339: a bare number could mean anything."""
+    if isinstance(value, str) and not _TIME.fullmatch(value):
+        raise ValueError("give a time with its zone, like 2026-02-05T01:00:00Z")
+    return value
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(timestamp)]
+"""A moment in a request."""
+
+LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""One line, nothing that steers a terminal."""
+Word = Annotated[str, StringConstraints(pattern=LINE, max_length=120)]
 """A short text on one line: a filter, an id, a name."""
-Reason = Annotated[str, StringConstraints(pattern=_LINE, min_length=3, max_length=255, strip_whitespace=True)]
+Tag = Annotated[str, StringConstraints(pattern=LINE, max_length=32)]
+"""A tag of accounts."""
+Reason = Annotated[str, StringConstraints(pattern=LINE, min_length=3, max_length=255, strip_whitespace=True)]
 """Why a person does something. It goes to the audit log and onto pages."""
 Prose = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=10_000)]
 """Text of several lines."""
-Secret = Annotated[str, StringConstraints(pattern=_LINE, max_length=2_000)]
+Secret = Annotated[str, StringConstraints(pattern=LINE, max_length=2_000)]
 """Something to be sealed at once. No answer ever holds one."""
+
+
+class Given(BaseModel):
+    """What a request's body is made of. A field that does not exist is refused: it may be a mistyped one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Because(Given):
+    """A reason, kept in the audit log."""
+
+    reason: Reason
 
 
 class ExactParser(Parser):

@@ -88,12 +88,12 @@ def answer_problem(problem: Problem) -> HttpResponse:
     return response
 
 
-def answer_exception(request: HttpRequest, error: Exception) -> HttpResponse:
+def answer_exception(request: HttpRequest, error: Any) -> HttpResponse:
     """Any exception as a problem. What nobody foresaw is logged with the request's id and tells nothing."""
     return answer_problem(problem_of(request, error))
 
 
-def problem_of(request: HttpRequest, error: Exception) -> Problem:
+def problem_of(request: HttpRequest, error: Any) -> Problem:
     """What an exception means to whoever asked."""
     match error:
         case Problem():

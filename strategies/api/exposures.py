@@ -1,7 +1,7 @@
 """`/strategies/{id}/exposures` and `/decisions`: what a strategy owes, and why it did what it did."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -90,7 +90,7 @@ class ExposureQuery(PageQuery):
 
     open: bool | None = None
     market_id: Word = ""
-    sort: Word = "-updated_at"
+    sort: Literal["updated_at", "-updated_at"] = "-updated_at"
 
 
 class DecisionQuery(PageQuery):

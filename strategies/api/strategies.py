@@ -1,13 +1,13 @@
 """`/strategies`: making, changing, checking, starting and stopping them, all through `strategies.control`."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from accounts.models import Account
@@ -28,7 +28,7 @@ from strategies.control import (
 from strategies.models import Pair, Strategy
 from strategies.removal import StrategyInUse, remove_strategy
 from trading.enums import TradingState
-from web.fields import Reason, Word
+from web.fields import Because, Given, Word
 from web.paging import Order, Page, PageQuery, load_page, order_named
 from web.problems import Problem, not_found
 from web.requests import request_address
@@ -76,7 +76,7 @@ class StrategyAnswer(Schema):
         return list(row.pairs.all())
 
 
-class PairRequest(Schema):
+class PairRequest(Given):
     """A pair by its accounts' ids or names."""
 
     primary: Annotated[Word, Field(min_length=1)]
@@ -87,7 +87,7 @@ Config = Annotated[dict[str, Any], Field(description="The strategy's own fields;
 Pairs = Annotated[list[PairRequest], Field(max_length=500)]
 
 
-class NewStrategy(Schema):
+class NewStrategy(Given):
     """A strategy to be; it begins halted."""
 
     name: Annotated[Word, Field(min_length=1, max_length=64)]
@@ -96,7 +96,7 @@ class NewStrategy(Schema):
     pairs: Pairs = []
 
 
-class StrategyChange(Schema):
+class StrategyChange(Given):
     """What is left out stays. With `version`, refused when somebody else changed the strategy meanwhile."""
 
     config: Config | None = None
@@ -105,19 +105,13 @@ class StrategyChange(Schema):
     reason: Annotated[Word, Field(max_length=255)] = ""
 
 
-class Because(Schema):
-    """A reason, kept in the audit log."""
-
-    reason: Reason
-
-
 class Stopping(Because):
     """How to stop."""
 
     reducing: Annotated[bool, Field(description="Go on with orders that lower exposure.")] = False
 
 
-class ConfigRequest(Schema):
+class ConfigRequest(Given):
     """A configuration to look at."""
 
     kind: Annotated[Word, Field(max_length=32)] = "delta_neutral"
@@ -139,7 +133,7 @@ class StrategyQuery(PageQuery):
     state: TradingState | None = None
     kind: Word = ""
     search: Word = ""
-    sort: Word = "name"
+    sort: Literal["name", "-name", "created_at", "-created_at"] = "name"
 
 
 @router.get("", auth=may(Role.VIEWER), response=Page[StrategyAnswer], summary="List strategies")
@@ -168,7 +162,7 @@ def create(request: HttpRequest, given: NewStrategy) -> Any:
             made = create_strategy(given.name, by=actor(caller), kind=given.kind, config=given.config, pairs=pairs)
     except IntegrityError as error:
         raise Problem(409, "name_taken", f"There is a strategy named {given.name!r}: choose another name.") from error
-    return 201, strategies_of(caller).get(pk=made.pk)
+    return Status(201, strategies_of(caller).get(pk=made.pk))
 
 
 @router.post("/validate", auth=may(Role.VIEWER), response=ConfigAnswer, summary="Check a configuration")
@@ -210,7 +204,7 @@ def delete(request: HttpRequest, strategy_id: UUID) -> Any:
         remove_strategy(load_strategy(strategy_id, caller, whole=True).pk, by=actor(caller))
     except StrategyInUse as error:
         raise Problem(409, "strategy_in_use", f"{error}.") from error
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/{strategy_id}/start", auth=may(Role.TRADER), response=StrategyAnswer, summary="Start a strategy")

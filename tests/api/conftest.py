@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from accounts.vault import ensure_vault
 from identity.models import User
 from identity.roles import Role
 from identity.tokens import issue_token
+from markets.models import Market
 from tests.conftest import make_user
 from tests.desk_rows import DeskRows, add_fills, add_positions, make_desk
 
@@ -65,6 +67,7 @@ def desk(now: datetime) -> DeskRows:
     rows = make_desk(now)
     add_fills(rows, now, 30)
     add_positions(rows, now)
+    Market.objects.update(lot=Decimal("0.01"), min_size=Decimal(1))
     return rows
 
 
