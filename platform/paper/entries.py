@@ -57,6 +57,11 @@ class Place(Entry, tag="place"):
     self_trade: SelfTrade = "CANCEL_MAKER"
     skip_reserved: bool = False
     raw: dict[str, Any] | None = None
+    first: int = 0
+    """A fault: match at most so much at once, and the rest at `rest_at`. 0: no such fault."""
+    rest_at: int = 0
+    spurned: bool = False
+    """A fault: cancel it right after taking it, as a post-only order that would take."""
 
 
 class Run(Entry, tag="run"):

@@ -183,8 +183,13 @@ class Exchange:
         out.append(Event("orderAccepted", place.at, order.market_id, order))
         if place.skip_reserved:
             self._shed(account, order, place.at, out)
-        if order.post_only and self.books[order.market_id].crosses(order):
+        if order.post_only and (place.spurned or self.books[order.market_id].crosses(order)):
             self._finish(order, "CANCELLED", place.at, out, "post only order would take")
+        elif place.first:
+            plan = plan_match(order, self.books[order.market_id], self.state.unit, place.at, place.first)
+            if plan.fills:
+                self._commit(order, plan, place.at, place.settle_ms, out)
+            order.run_at = place.rest_at
         elif not order.run_at:
             self._take(order, place.at, place.settle_ms, out)
 

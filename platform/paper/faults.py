@@ -1,6 +1,11 @@
-"""Faults a paper venue commits on request: which, how often, to whom. Seeded, so a storm can be run again."""
+"""Faults a paper venue commits on request: which, how often, to whom. Seeded, so a storm can be run again.
 
+Rules are kept in the venue's folder: a venue that was killed comes back as faulty as it was.
+"""
+
+import os
 import random
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -18,13 +23,18 @@ FaultKind = Literal[
     "ws_drain",
     "fail_settlement",
     "status_lag_ms",
+    "partial_fills",
+    "post_only_cancel",
+    "clock_skew_ms",
 ]
 
 
 class FaultRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """`count` limits how often it strikes (None: without end); `ms` is the length where the fault has one.
 
-    HTTP faults strike requests of `method` whose path starts with `path`.
+    HTTP faults strike requests of `method` whose path starts with `path`. `partial_fills`: half of what a taking order
+    could get is matched at once, the rest `ms` (100) later. `post_only_cancel`: a post-only order is accepted, then
+    cancelled. `clock_skew_ms`: the venue's clock stands off by `ms`, which may be negative.
     """
 
     kind: FaultKind
@@ -38,8 +48,13 @@ class FaultRule(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class Faults:
-    def __init__(self, seed: int) -> None:
+    """The rules in force. With a `file` they outlive the process, and how often the limited ones struck does too."""
+
+    def __init__(self, seed: int, file: Path | None = None) -> None:
+        self._file = file
         self.rules: list[FaultRule] = []
+        if file is not None and file.exists():
+            self.rules = msgspec.json.decode(file.read_bytes(), type=list[FaultRule])
         self._random = random.Random(seed)  # noqa: S311 - a repeatable storm, not a secret
 
     def replace(self, rules: list[FaultRule], seed: int | None) -> None:
@@ -48,6 +63,7 @@ class Faults:
         self.rules = rules
         if seed is not None:
             self._random.seed(seed)
+        self._save()
 
     def strikes(
         self, kind: FaultKind, address: str | None = None, method: str | None = None, path: str = ""
@@ -63,6 +79,8 @@ class Faults:
             if rule.probability < 1 and self._random.random() >= rule.probability:
                 continue
             rule.struck += 1
+            if rule.count is not None:
+                self._save()
             return rule
         return None
 
@@ -70,5 +88,13 @@ class Faults:
         """The longest `ms` of standing rules of a kind (not counted)."""
         return max(
             (r.ms for r in self.rules if r.kind == kind and r.address in (None, address)),
+            key=abs,
             default=0,
         )
+
+    def _save(self) -> None:
+        if self._file is None:
+            return
+        draft = self._file.with_suffix(".new")
+        draft.write_bytes(msgspec.json.encode(self.rules))
+        os.replace(draft, self._file)

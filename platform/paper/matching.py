@@ -27,11 +27,12 @@ class Plan(msgspec.Struct):
     """The taker itself must be cancelled: its own resting order was in the way."""
 
 
-def plan_match(taker: Order, book: Book, unit: int, now_ms: int) -> Plan:
+def plan_match(taker: Order, book: Book, unit: int, now_ms: int, most: int | None = None) -> Plan:
+    """What an arriving order gets now; with `most`, no more shares than that."""
     fills: list[Fill] = []
     drops: list[tuple[Order, Literal["CANCELLED", "EXPIRED"]]] = []
     stopped = False
-    left = taker.remaining
+    left = taker.remaining if most is None else min(taker.remaining, most)
     budget = None if taker.budget is None else taker.budget - taker.spent
     for maker in book.opposite(taker).orders():
         price = maker.yes_price if taker.is_yes else unit - maker.yes_price

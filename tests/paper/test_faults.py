@@ -5,7 +5,8 @@ import asyncio
 import aiohttp
 import pytest
 
-from tests.paper.desk import Running, Trader, until
+from paper.predict.gate import VENUE
+from tests.paper.desk import Running, Start, Trader, until
 from tests.paper.feed import open_feed
 
 
@@ -134,3 +135,51 @@ async def test_unknown_fault_is_refused(venue: Running) -> None:
     status, _ = await trader.call("POST", "/paper/faults", {"rules": [{"kind": "earthquake"}]})
     assert status == 400
     assert (await trader.call("GET", "/paper/faults"))[1] == {"rules": []}
+
+
+async def test_taking_order_is_filled_in_parts(venue: Running) -> None:
+    maker, taker = await venue.trader(1), await venue.trader(2)
+    await maker.accepted(9001, "buy", "yes", "0.46", "10")
+    await venue.faults({"kind": "partial_fills", "ms": 60})
+    placed = await taker.accepted(9001, "buy", "no", "0.54", "10")
+    assert [match["size"] for match in (await taker.truth())["matches"]] == [str(5 * 10**18)]
+
+    async def filled() -> bool:
+        return bool((await taker.order(placed["orderHash"]))["status"] == "FILLED")
+
+    await until(filled)
+    truth = await taker.truth()
+    assert len(truth["matches"]) == 2
+    assert truth["conservation"] == []
+
+
+async def test_post_only_order_is_taken_and_cancelled(venue: Running) -> None:
+    trader = await venue.trader(1)
+    await venue.faults({"kind": "post_only_cancel", "count": 1})
+    body = await trader.body(9001, "buy", "yes", "0.46", "10")
+    body["data"]["isPostOnly"] = True
+    status, said = await trader.call("POST", "/v1/orders", body)
+    assert status == 201
+    assert (await trader.order(said["data"]["orderHash"]))["status"] == "CANCELLED"
+    assert (await trader.truth())["conservation"] == []
+
+
+async def test_skewed_clock_never_runs_back(venue: Running) -> None:
+    clock = venue.app[VENUE].now_ms
+    before = clock()
+    await venue.faults({"kind": "clock_skew_ms", "ms": 60_000})
+    ahead = clock()
+    assert ahead - before >= 60_000
+    await venue.faults({"kind": "clock_skew_ms", "ms": -60_000})
+    assert clock() == ahead
+
+
+async def test_faults_outlive_the_venue(start: Start) -> None:
+    async with start() as venue:
+        trader = await venue.trader(1)
+        await venue.faults({"kind": "http_5xx", "count": 2})
+        assert (await trader.place(9001, "buy", "yes", "0.46", "10"))[0] == 503
+    async with start() as venue:
+        trader = await venue.trader(1)
+        statuses = [(await trader.place(9001, "buy", "yes", "0.46", "10"))[0] for _ in range(2)]
+        assert statuses == [503, 201]

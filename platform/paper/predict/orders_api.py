@@ -54,6 +54,8 @@ async def create_order(request: web.Request) -> web.Response:
         if refusal == "duplicate":
             venue.submit(entries.Repeat(now, place.hash))
         raise ApiError(400, *_REFUSALS[refusal])
+    if venue.faults.rules:
+        _disturb(venue, place)
     delay = venue.settings.taker_delay_ms
     if delay and not place.post_only and (place.strategy == "MARKET" or venue.exchange.would_take(place)):
         place.run_at = now + delay
@@ -70,6 +72,17 @@ async def create_order(request: web.Request) -> web.Response:
         },
         201,
     )
+
+
+def _disturb(venue: Venue, place: entries.Place) -> None:
+    """Let the faults that befall an order on its arrival strike it."""
+    faults = venue.faults
+    if place.post_only:
+        place.spurned = faults.strikes("post_only_cancel", place.address) is not None
+    elif place.strategy == "LIMIT" and not place.fill_or_kill and venue.exchange.would_take(place):
+        rule = faults.strikes("partial_fills", place.address)
+        if rule is not None:
+            place.first, place.rest_at = max(place.size // 2, 1), place.at + (rule.ms or 100)
 
 
 async def remove_orders(request: web.Request) -> web.Response:

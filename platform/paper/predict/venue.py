@@ -31,8 +31,9 @@ class Venue:
         self.verifier = Verifier(settings.chain_id)
         self.auth = Auth(settings.state_dir, self.verifier)
         self.checks = OrderChecks(self.exchange, self.verifier)
-        self.faults = Faults(settings.seed)
+        self.faults = Faults(settings.seed, settings.state_dir / "faults.json")
         self.listeners: list[Callable[[list[Event]], None]] = []
+        self._latest_ms = max((match.closed_at or 0 for match in self.state.matches.values()), default=0)
         self.started_at = self.now_ms()
         self.book_changed_at: dict[int, int] = {}
         self.stale_books: set[int] = set()
@@ -46,7 +47,10 @@ class Venue:
         self._rearm()
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        """The venue's clock, unix ms, off by what the clock-skew fault says. It stands still rather than run back."""
+        now = time.time_ns() // 1_000_000 + self.faults.length_of("clock_skew_ms")
+        self._latest_ms = max(self._latest_ms, now)
+        return self._latest_ms
 
     def submit(self, entry: entries.AnyEntry) -> list[Event]:
         """Durable once this returns. The events have been handed to the listeners."""
