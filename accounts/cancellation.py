@@ -6,7 +6,7 @@ so that whoever counts shares sees the fill before the end of the order.
 
 import asyncio
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -69,6 +69,13 @@ class Canceller:
         swept = await sweep_fills(
             self._pool, self._publisher, Platform(row.platform), row.account_id, row.account_name, own
         )
+        return swept.complete
+
+    async def sweep_account(self, lane: Lane, since: datetime) -> bool:
+        """The same for all the account's settled fills since then."""
+        fills = await lane.client.fetch_fills(int(since.timestamp()) * 1000)
+        account = lane.account
+        swept = await sweep_fills(self._pool, self._publisher, account.platform, account.id, account.name, fills)
         return swept.complete
 
     async def _request(self, client_order_id: UUID) -> OrderRow | None:

@@ -12,6 +12,7 @@ acted on, for certain, in which case the same bytes are tried again for a while 
 import asyncio
 import time
 from collections.abc import Coroutine, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,7 @@ from accounts.recovery import Recovery
 from streams.publisher import Publisher
 from trading.commands import CancelOrder, Command
 from trading.enums import OrderStatus, Platform
-from trading.errors import InvalidValue, NotFound, Rejected, RetryLater, UnknownOutcome
+from trading.errors import InvalidValue, NotFound, Rejected, RetryLater, UnknownOutcome, VenueError
 from trading.ids import order_salt
 from trading.instruments import MarketSpec
 from venues.backoff import Backoff
@@ -158,6 +159,16 @@ class Executor:
     async def cancel(self, client_order_id: UUID) -> None:
         """Take an order off the book, or keep it from leaving; a terminal order stays as it is."""
         await self._canceller.cancel(client_order_id)
+
+    async def sweep(self, account_id: UUID, since: datetime) -> bool:
+        """Bring the account's settled fills since then into the books; False when that could not be finished now."""
+        try:
+            return await self._canceller.sweep_account(self.lanes.get(account_id), since)
+        except AccountUnavailable as error:
+            log.warning("sweep_delayed", account_id=str(account_id), reason=error.reason)
+        except VenueError as error:
+            log.warning("sweep_delayed", account_id=str(account_id), reason=error.slug)
+        return False
 
     async def recover(self) -> None:
         """One round of recovery; called at start and every second. Raises psycopg.OperationalError in an outage."""

@@ -1,7 +1,12 @@
 """What the bus hears of a dispatch once its orders have left. Pages and the bot live on it; no hedge depends on it."""
 
+from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
+from psycopg import AsyncConnection
+
+from alerts.raising import record_alert
 from strategies.evaluation import Evaluation
 from trading.enums import Platform
 from trading.events import Event, ExposureChanged
@@ -24,5 +29,30 @@ def exposure_changed(evaluation: Evaluation, now: datetime) -> Event:
             in_flight=update.in_flight,
             need=update.need,
             reason=update.reason,
+            rung=update.rung,
+            unhedged_shares=update.unhedged,
+            unhedged_seconds=evaluation.watch.unhedged_seconds,
+            dollars_at_risk=update.at_risk,
         ),
     )
+
+
+async def record_warnings(conn: AsyncConnection[Any], evaluations: Iterable[Evaluation], now: datetime) -> list[Event]:
+    """Raise what these evaluations warn of, inside the caller's transaction; returns the news to publish after it."""
+    news: list[Event] = []
+    for evaluation in evaluations:
+        row = evaluation.row
+        for warning in evaluation.warnings:
+            event = await record_alert(
+                conn,
+                warning.severity,
+                warning.kind,
+                f"{row.strategy_name}: {row.primary_name} in {row.market_key}",
+                warning.text,
+                now=now,
+                dedup_key=f"{warning.kind}:{row.id}",
+                platform=Platform(row.hedge_platform),
+            )
+            if event is not None:
+                news.append(event)
+    return news

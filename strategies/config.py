@@ -1,7 +1,7 @@
 """A strategy's typed configuration: what the JSON on its row means. Read by dispatch, written by control.
 
-The JSON keeps every decimal as a string, so that what was typed comes back digit for digit. A ladder of rungs
-(docs/hedging.md, "When it does not fill") becomes a field of this struct when the rungs act; until then it is unknown.
+The JSON keeps every decimal as a string, so that what was typed comes back digit for digit. The ladder's own rules are
+in `strategies.rungs`.
 """
 
 from collections.abc import Mapping
@@ -11,17 +11,10 @@ from typing import Any
 
 import msgspec
 
-from trading.errors import InvalidValue
+from strategies.rungs import ConfigError, Rung, check_ladder
 from trading.values import ONE, ZERO
 
-
-class ConfigError(InvalidValue):
-    """A configuration that cannot be used. `field` is empty when it is not about one field."""
-
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field}: {message}" if field else message)
-        self.field = field
-        self.message = message
+__all__ = ["KINDS", "ConfigError", "DeltaNeutralConfig", "PricePolicy", "config_json", "parse_config"]
 
 
 class PricePolicy(StrEnum):
@@ -60,6 +53,13 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     dust_max_loss: Decimal = Decimal("0.5")
     """Most collateral an over-hedge may put at risk when dust is rounded up at its deadline."""
 
+    ladder: tuple[Rung, ...] = ()
+    """What is tried, one after the other, when a hedge does not fill. Empty: one limit order rests at its bound."""
+    imbalance_threshold: Decimal | None = None
+    """Shares by which an account's venue position may differ from the ledger before a person is told."""
+    imbalance_halt: Decimal | None = None
+    """Shares of such a difference that halt the strategy."""
+
     def covers(self, market_id: str) -> bool:
         """True when fills in this market are hedged."""
         return not self.markets or market_id in self.markets
@@ -80,14 +80,16 @@ def parse_config(kind: str, raw: Mapping[str, Any]) -> DeltaNeutralConfig:
     for field, value in raw.items():
         if field not in known:
             raise ConfigError(field, f"no such field; known: {', '.join(known)}")
-        if isinstance(value, float):
-            raise ConfigError(field, f'{value!r} is not exact; write it as a string, such as "{value!r}"')
+        inexact = _find_float(value)
+        if inexact is not None:
+            raise ConfigError(field, f'{inexact!r} is not exact; write it as a string, such as "{inexact!r}"')
     try:
         config = msgspec.convert(dict(raw), struct, strict=True)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at `$.")
         raise ConfigError(where.rstrip("`").partition("[")[0], message) from error
     _check(config)
+    check_ladder(config.ladder, config.max_loss, bounded=config.price_policy is not PricePolicy.MIRROR)
     return config
 
 
@@ -97,7 +99,18 @@ def config_json(config: DeltaNeutralConfig) -> dict[str, Any]:
     parse_config gives the same config back.
     """
     built: dict[str, Any] = msgspec.to_builtins(config)
+    built["ladder"] = [
+        {key: value for key, value in rung.items() if value not in (None, "")} for rung in built["ladder"]
+    ]
     return {field: value for field, value in built.items() if value is not None}
+
+
+def _find_float(value: Any) -> float | None:
+    """A float somewhere in `value`."""
+    if isinstance(value, float):
+        return value
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return next((found for item in inner if (found := _find_float(item)) is not None), None)
 
 
 def _check(config: DeltaNeutralConfig) -> None:
@@ -118,10 +131,15 @@ def _check(config: DeltaNeutralConfig) -> None:
         raise ConfigError("price_adjustment", "only mirror uses it; remove it, or set price_policy to mirror")
     if not ZERO <= config.min_price < config.max_price <= ONE:
         raise ConfigError("min_price", "the band must satisfy 0 <= min_price < max_price <= 1")
-    for field in ("max_order", "max_position", "max_notional_per_day"):
+    for field in ("max_order", "max_position", "max_notional_per_day", "imbalance_threshold", "imbalance_halt"):
         limit = getattr(config, field)
         if limit is not None and limit <= ZERO:
             raise ConfigError(field, f"{limit} must be positive; write null for no limit, or stop the strategy")
+    alert, halt = config.imbalance_threshold, config.imbalance_halt
+    if alert is not None and halt is not None and halt < alert:
+        raise ConfigError(
+            "imbalance_halt", f"{halt} must not be below imbalance_threshold {alert}: alert before halting"
+        )
     if config.dust_deadline_s < 0:
         raise ConfigError("dust_deadline_s", f"{config.dust_deadline_s} must not be negative")
     if config.dust_max_loss < ZERO:

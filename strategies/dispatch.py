@@ -24,21 +24,26 @@ from psycopg import AsyncConnection
 from accounts.ledger.fills import PRECISION, FillBatch
 from accounts.ledger.orders import record_updates
 from accounts.ledger.rows import NewOrder, OrderRow, RecordedFill, VenueWord
-from strategies.evaluation import Evaluation, Surroundings, adjusted, evaluate
+from strategies.announcements import record_warnings
+from strategies.evaluation import Evaluation, evaluate
 from strategies.exposures import (
+    AccountRow,
     ExposureRow,
-    HedgePosition,
     OpenOrder,
+    PositionRow,
     inserted_orders,
     load_day_notional,
     open_dispatch,
     queue_close,
 )
-from strategies.handlers.plan import RestingOrder
+from strategies.handlers.plan import RestingOrder, Wake
 from strategies.inbox import Inbox
 from strategies.specs import SpecBook
+from strategies.surroundings import Surroundings, adjusted
+from strategies.watching import REJECTED
 from trading.enums import OrderStatus, Outcome
 from trading.errors import TradingError
+from trading.events import Event
 from trading.instruments import Book, MarketSpec
 
 Connection = AsyncConnection[Any]
@@ -65,9 +70,14 @@ class Dispatched(msgspec.Struct, frozen=True, kw_only=True):
     sent: tuple[NewOrder, ...]
     denied: tuple[NewOrder, ...]
     cancels: tuple[RestingOrder, ...]
+    alerts: tuple[Event, ...]
+    """Raised in the same transaction, to be published."""
 
 
-_NOTHING = Dispatched(fills=(), evaluations=(), sent=(), denied=(), cancels=())
+_NOTHING = Dispatched(fills=(), evaluations=(), sent=(), denied=(), cancels=(), alerts=())
+
+SWEPT = "swept"
+"""The wake of an exposure whose late fills were just looked for."""
 
 
 class Dispatcher:
@@ -102,9 +112,10 @@ class Dispatcher:
             await self._specs.ensure(conn, {row.market_key for row in rows})
             around = Surroundings(
                 open_orders=adjusted(opened.open_orders, batch.progress()),
-                hedge_positions=_held((p, p.size) for p in opened.hedge_positions),
-                unsettled=_held((p, p.unsettled) for p in opened.hedge_positions),
-                day_notional=await self._day_notional(rows, now),
+                positions=_held((p, p.size) for p in opened.positions),
+                unsettled=_held((p, p.unsettled) for p in opened.positions),
+                accounts={account.id: account for account in opened.accounts},
+                day_notional=await self._day_notional(rows, opened.accounts, now),
                 specs=self._specs,
                 books=self._books,
                 now=now,
@@ -118,6 +129,7 @@ class Dispatcher:
                 [evaluation.decision for evaluation in evaluations if evaluation.decision is not None],
                 now,
             )
+            alerts = await record_warnings(conn, evaluations, now)
         # An id that was taken already is another decision's order: it was, or will be, sent by whoever made it.
         new = await inserted_orders(cursor)
         leaving = [order for order in sent if order.id in new]
@@ -130,6 +142,7 @@ class Dispatcher:
             sent=tuple(leaving),
             denied=tuple(order for order in denied if order.id in new),
             cancels=tuple(cancel for e in evaluations for cancel in e.cancels),
+            alerts=tuple(alerts),
         )
 
     async def record_words(self, words: Sequence[VenueWord]) -> list[OrderRow]:
@@ -172,13 +185,15 @@ class Dispatcher:
                 cause_at = min((fill.received_at for fill in moving if fill.shares > 0), default=None)
             else:
                 cause, cause_at = f"{wakes.get(row.id, 'rejected')}:{row.id}:{row.revision}", None
-            hold = f"rejected:{rejections[row.id]}" if row.id in rejections and not moving else ""
-            evaluation = evaluate(row, moving, cause, around, hold=hold, cause_at=cause_at)
+            slug = rejections.get(row.id, "")
+            hold = f"{REJECTED}{slug}" if slug and not moving else ""
+            wake = Wake(cause=cause, is_swept=wakes.get(row.id) == SWEPT)
+            evaluation = evaluate(row, moving, wake, around, hold=hold, rejected=slug, cause_at=cause_at)
             try:
                 orders = self._sign(evaluation)
             except TradingError as error:
                 orders = []
-                evaluation = evaluate(row, moving, cause, around, hold=f"not_signed: {error}", cause_at=cause_at)
+                evaluation = evaluate(row, moving, wake, around, hold=f"not_signed: {error}", cause_at=cause_at)
             if evaluation.changed or moving:
                 evaluations.append(evaluation)
                 signed += orders
@@ -189,10 +204,14 @@ class Dispatcher:
         return [self._signer.prepare(order, self._specs[order.market_key]) for order in evaluation.orders]
 
     async def _day_notional(
-        self, rows: Sequence[ExposureRow], now: datetime
+        self, rows: Sequence[ExposureRow], accounts: Sequence[AccountRow], now: datetime
     ) -> Mapping[tuple[UUID, UUID | None], Decimal]:
         limited = {
             row.hedge_id for row in rows if row.hedge_max_notional is not None or "max_notional_per_day" in row.config
+        } | {
+            account.id
+            for account in accounts
+            if account.max_notional_per_day is not None or any("max_notional_per_day" in row.config for row in rows)
         }
         if not limited:
             return {}
@@ -209,7 +228,7 @@ def _concerns(fill: RecordedFill, row: ExposureRow) -> bool:
 
 
 def _held(
-    amounts: Iterable[tuple[HedgePosition, Decimal]],
+    amounts: Iterable[tuple[PositionRow, Decimal]],
 ) -> dict[tuple[UUID, str], dict[Outcome, Decimal]]:
     held: dict[tuple[UUID, str], dict[Outcome, Decimal]] = {}
     for position, amount in amounts:

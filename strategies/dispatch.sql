@@ -9,8 +9,11 @@ DECLARE
     wanted uuid[] := ids;
     exposures json;
     markets text[];
+    has_ladder boolean;
     open_orders json;
-    hedge_positions json;
+    positions json;
+    accounts json := '[]';
+    tradable uuid[];
 BEGIN
     IF jsonb_array_length(executions) > 0 THEN
         ledger := ledger_open(executions, at);
@@ -18,10 +21,10 @@ BEGIN
         -- The pairs of the touched accounts, as they stand now: a strategy just started or changed counts at once.
         INSERT INTO strategies_exposure (
             id, strategy_id, pair_id, market_id, primary_account_id, hedge_account_id, "primary", hedged, lots,
-            in_flight, need, rung, reason, revision, created_at, updated_at
+            in_flight, need, rung, rung_owed, unhedged, at_risk, reason, revision, created_at, updated_at
         )
-        SELECT gen_random_uuid(), s.id, d.pair_id, t.market_key, d.primary_id, d.hedge_id, 0, 0, '[]', 0, 0, 0, '', 0,
-            at, at
+        SELECT gen_random_uuid(), s.id, d.pair_id, t.market_key, d.primary_id, d.hedge_id, 0, 0, '[]', 0, 0, 0, 0, 0, 0,
+            '', 0, at, at
         FROM (
             SELECT DISTINCT i.account_id, i.market_key
             FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
@@ -56,11 +59,18 @@ BEGIN
         );
     END IF;
 
-    SELECT coalesce(json_agg(row_to_json(r)), '[]'), array_agg(DISTINCT r.market_key) INTO exposures, markets FROM (
+    SELECT coalesce(json_agg(row_to_json(r)), '[]'), array_agg(DISTINCT r.market_key), bool_or(r.has_ladder),
+        array_agg(DISTINCT r.hedge_id)
+    INTO exposures, markets, has_ladder, tradable FROM (
         SELECT e.id, e.strategy_id, e.pair_id, e.market_id AS market_key, e.primary_account_id AS primary_id,
-            e.hedge_account_id AS hedge_id, e."primary", e.hedged, e.lots, e.in_flight, e.need, e.rung, e.reason,
-            e.unhedged_since, e.dust_since, e.revision, s.name AS strategy_name, s.kind AS strategy_kind,
-            s.config::text AS config, s.state AS strategy_state, p.enabled AS pair_enabled, pa.name AS primary_name,
+            e.hedge_account_id AS hedge_id, e."primary", e.hedged, e.lots, e.in_flight, e.need, e.rung, e.rung_since,
+            e.next_rung, e.rung_owed, e.reason, e.unhedged_since, e.dust_since, e.revision, s.name AS strategy_name,
+            s.kind AS strategy_kind, s.config::text AS config, s.state AS strategy_state,
+            s.updated_at AS strategy_changed_at, coalesce(jsonb_array_length(s.config -> 'ladder'), 0) > 0 AS has_ladder,
+            coalesce(jsonb_array_length(s.config -> 'ladder'), 0) > 0 AND EXISTS (
+                SELECT 1 FROM strategies_exposure x
+                WHERE x.primary_account_id = e.primary_account_id AND x.market_id = e.market_id AND x.id <> e.id
+            ) AS is_primary_shared, p.enabled AS pair_enabled, pa.name AS primary_name,
             pa.state AS primary_state, ha.name AS hedge_name, ha.state AS hedge_state,
             ha.platform AS hedge_platform, ha.mode AS hedge_mode, ha.max_order AS hedge_max_order,
             ha.max_position AS hedge_max_position, ha.max_notional_per_day AS hedge_max_notional,
@@ -76,6 +86,20 @@ BEGIN
         FOR UPDATE OF e
     ) r;
 
+    -- A ladder may go on to other hedge accounts, and back to the primary.
+    IF has_ladder THEN
+        SELECT coalesce(json_agg(row_to_json(r)), '[]'), tradable || array_agg(r.id) INTO accounts, tradable FROM (
+            SELECT DISTINCT a.id, a.name, a.platform, a.mode, a.state, a.max_order, a.max_position,
+                a.max_notional_per_day
+            FROM strategies_exposure e
+            JOIN strategies_strategy s ON s.id = e.strategy_id
+            JOIN accounts_account a ON a.id = e.primary_account_id OR a.name IN (
+                SELECT step.value ->> 'account' FROM jsonb_array_elements(s.config -> 'ladder') step
+            )
+            WHERE e.id = ANY(wanted) AND jsonb_array_length(s.config -> 'ladder') > 0
+        ) r;
+    END IF;
+
     -- Read after the locks: what other dispatches planned for these exposures is in here.
     SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO open_orders FROM (
         SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
@@ -85,19 +109,19 @@ BEGIN
           AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
     ) r;
 
-    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO hedge_positions FROM (
-        SELECT DISTINCT p.account_id, p.market_id AS market_key, p.outcome, p.size, coalesce((
+    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO positions FROM (
+        SELECT p.account_id, p.market_id AS market_key, p.outcome, p.size, coalesce((
             SELECT sum(f.size) FROM accounts_fill f
             WHERE f.settlement = 'matched' AND f.action = 'buy'
               AND f.account_id = p.account_id AND f.market_id = p.market_id AND f.outcome = p.outcome
         ), 0) AS unsettled
-        FROM strategies_exposure e
-        JOIN accounts_position p ON p.account_id = e.hedge_account_id AND p.market_id = e.market_id
-        WHERE e.id = ANY(wanted) AND p.size <> 0
+        FROM accounts_position p
+        WHERE p.account_id = ANY(tradable) AND p.market_id = ANY(markets) AND p.size <> 0
     ) r;
 
     RETURN json_build_object(
-        'ledger', ledger, 'exposures', exposures, 'open_orders', open_orders, 'hedge_positions', hedge_positions
+        'ledger', ledger, 'exposures', exposures, 'open_orders', open_orders, 'positions', positions,
+        'accounts', accounts
     );
 END
 $$;
@@ -107,11 +131,13 @@ CREATE OR REPLACE FUNCTION dispatch_close(ledger jsonb, updates jsonb, decisions
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE strategies_exposure e SET "primary" = t."primary", hedged = t.hedged, lots = t.lots,
-        in_flight = t.in_flight, need = t.need, rung = t.rung, reason = left(t.reason, 255),
-        unhedged_since = t.unhedged_since, dust_since = t.dust_since, revision = e.revision + 1, updated_at = at
+        in_flight = t.in_flight, need = t.need, rung = t.rung, rung_since = t.rung_since, next_rung = t.next_rung,
+        rung_owed = t.rung_owed, reason = left(t.reason, 255), unhedged_since = t.unhedged_since,
+        dust_since = t.dust_since, unhedged = t.unhedged, at_risk = t.at_risk, revision = e.revision + 1, updated_at = at
     FROM jsonb_to_recordset(updates) AS t(
         id uuid, "primary" numeric, hedged numeric, lots jsonb, in_flight numeric, need numeric, rung smallint,
-        reason text, unhedged_since timestamptz, dust_since timestamptz
+        rung_since timestamptz, next_rung smallint, rung_owed numeric, reason text, unhedged_since timestamptz,
+        dust_since timestamptz, unhedged numeric, at_risk numeric
     )
     WHERE e.id = t.id;
 

@@ -19,7 +19,7 @@ import structlog
 from accounts.answers import Pool
 from accounts.executor import Executor
 from strategies.announcements import exposure_changed
-from strategies.dispatch import Dispatched, Dispatcher
+from strategies.dispatch import SWEPT, Dispatched, Dispatcher
 from strategies.exposures import load_open_exposures
 from strategies.inbox import Inbox
 from strategies.specs import BookShelf, SpecBook
@@ -28,8 +28,7 @@ from streams.publisher import Publisher
 from streams.reader import GroupReader
 from trading.enums import OrderStatus
 from trading.errors import VenueError
-from trading.events import STRATEGY_EVENTS
-from trading.orders import TERMINAL
+from trading.events import ALERT_EVENTS, STRATEGY_EVENTS
 
 log = structlog.get_logger()
 
@@ -38,6 +37,10 @@ SWEEP_MOST = 200
 RECOVER_EVERY_S = 1.0
 REFRESH_EVERY_S = 2.0
 LONGEST_HOLD_S = 60.0
+SWEPT_BEFORE = timedelta(minutes=2)
+"""How far before its last change an exposure's late fills are looked for: the venue's clock is not ours."""
+
+_ENDED = frozenset({OrderStatus.CANCELLED, OrderStatus.EXPIRED})
 
 
 class Engine:
@@ -55,7 +58,9 @@ class Engine:
         publisher: Publisher,
         pool: Pool,
         clock: Callable[[], datetime],
+        halt: Callable[[UUID, str], None],
     ) -> None:
+        """`halt` stops a strategy for a reason; it may block and is called beside everything else."""
         self._reader = reader
         self._dispatcher = dispatcher
         self._sweeper = sweeper
@@ -66,6 +71,8 @@ class Engine:
         self._publisher = publisher
         self._pool = pool
         self._clock = clock
+        self._halt = halt
+        self._looking: set[UUID] = set()
         self._stopping = asyncio.Event()
         self._swept_to = UUID(int=0)
         self._held: dict[UUID, tuple[int, datetime]] = {}
@@ -127,13 +134,14 @@ class Engine:
         inbox.take(messages)
         done = await self._dispatcher.dispatch(inbox)
         told = await self._dispatcher.record_words(inbox.words)
-        reopened = {
-            row.exposure_id: f"order:{row.id}:{row.status}"
-            for row in told
-            if row.exposure_id is not None and OrderStatus(row.status) in TERMINAL
-        }
-        done_after = await self._dispatcher.dispatch(Inbox(), reopened)
-        for exposure_id in inbox.rejections:
+        after = Inbox()
+        for row in told:
+            if row.exposure_id is not None and row.status in _ENDED:
+                after.wakes[row.exposure_id] = f"order:{row.id}:{row.status}"
+            elif row.exposure_id is not None and row.status == OrderStatus.REJECTED:
+                after.rejections[row.exposure_id] = row.reason
+        done_after = await self._dispatcher.dispatch(after)
+        for exposure_id in {**inbox.rejections, **after.rejections}:
             self._hold(exposure_id)
         for command in inbox.commands:
             self._spawn(self._executor.handle_command(command))
@@ -146,15 +154,28 @@ class Engine:
         await self._follow_up(done_after)
 
     async def _follow_up(self, done: Dispatched) -> None:
+        done_at = self._clock()
         for cancel in done.cancels:
             self._spawn(self._executor.cancel(cancel.client_order_id))
         for evaluation in done.evaluations:
+            row = evaluation.row
             if evaluation.needs_book:
-                self._spawn(self._look_with_book(evaluation.row.id, evaluation.row.market_key))
-        now = self._clock()
-        events = [exposure_changed(evaluation, now) for evaluation in done.evaluations]
+                self._spawn(self._look_with_book(row.id, row.market_key))
+            if evaluation.sweep_account is not None and row.id not in self._looking:
+                self._looking.add(row.id)
+                since = (row.rung_since or done_at) - SWEPT_BEFORE
+                self._spawn(self._look_swept(row.id, evaluation.sweep_account, since))
+            if evaluation.look_again:
+                self._held.pop(row.id, None)
+                self._spawn(self._look(row.id, "rung"))
+            if evaluation.halts:
+                reason = f"the ladder ended: {evaluation.update.unhedged:f} shares unhedged in {row.market_key}"
+                self._spawn(asyncio.to_thread(self._halt, row.strategy_id, reason))
+        events = [exposure_changed(evaluation, done_at) for evaluation in done.evaluations]
         if events:
             await self._publisher.publish_many(STRATEGY_EVENTS, events)
+        if done.alerts:
+            await self._publisher.publish_many(ALERT_EVENTS, done.alerts)
 
     async def _sweep(self) -> None:
         """Look again at what still owes something: level-triggered, so a lost message cannot lose a hedge."""
@@ -172,6 +193,21 @@ class Engine:
             async with self._sweeping:
                 done = await self._sweeper.dispatch(Inbox(), due)
             await self._follow_up(done)
+
+    async def _look(self, exposure_id: UUID, cause: str) -> Dispatched:
+        async with self._sweeping:
+            done = await self._sweeper.dispatch(Inbox(), {exposure_id: cause})
+        await self._follow_up(done)
+        return done
+
+    async def _look_swept(self, exposure_id: UUID, account_id: UUID, since: datetime) -> None:
+        """A rung is over and its orders have ended: ask the venue for their late fills before the next rung."""
+        try:
+            complete = await self._executor.sweep(account_id, since)
+        finally:
+            self._looking.discard(exposure_id)
+        if complete:
+            await self._look(exposure_id, SWEPT)
 
     async def _look_with_book(self, exposure_id: UUID, market_key: str) -> None:
         """A strategy prices from the book and had none: fetch it and look again."""

@@ -1,6 +1,6 @@
 """One exposure, evaluated: its fills applied, its handler asked, its risk checked. Pure; the dispatch does the rest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -8,35 +8,22 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.ledger.rows import NewOrder, OrderProgress, RecordedFill
+from accounts.ledger.rows import NewOrder, RecordedFill
 from strategies import risk
 from strategies.config import DeltaNeutralConfig, PricePolicy, parse_config
-from strategies.exposure import ExposureState, lots_json, parse_lots, yes_price_of
-from strategies.exposures import ExposureRow, ExposureUpdate, NewDecision, OpenOrder
-from strategies.handlers.plan import AccountView, HedgeState, Plan, PlannedHedge, RestingOrder, Wake
+from strategies.exposure import ExposureState, Step, lots_json, parse_lots, yes_price_of
+from strategies.exposures import ExposureRow, ExposureUpdate, NewDecision
+from strategies.handlers.ladder import refused
+from strategies.handlers.plan import HedgeState, Plan, PlannedHedge, RestingOrder, Wake
 from strategies.handlers.registry import get_handler
 from strategies.reasons import Reason
-from trading.enums import Action, Mode, OrderStatus, Outcome, TradingState
-from trading.instruments import Book, MarketSpec
-from trading.orders import IN_FLIGHT
+from strategies.rungs import RungKind
+from strategies.surroundings import Surroundings, build_state, resting_order
+from strategies.watching import Warning, Watch, warnings, watch
+from trading.enums import Mode, OrderStatus
 from trading.positions import delta
-from trading.values import ZERO
+from trading.values import ONE, ZERO
 from venues.registry import sendable_size
-
-_CANCELLABLE = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
-
-
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What one transaction read beside the exposures."""
-
-    open_orders: Sequence[OpenOrder]
-    hedge_positions: Mapping[tuple[UUID, str], Mapping[Outcome, Decimal]]
-    unsettled: Mapping[tuple[UUID, str], Mapping[Outcome, Decimal]]
-    """Of those, bought but not settled: the venue lets nobody sell them yet."""
-    day_notional: Mapping[tuple[UUID, UUID | None], Decimal]
-    specs: Mapping[str, MarketSpec]
-    books: Mapping[str, Book]
-    now: datetime
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +40,15 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """False when nothing at all moved: then nothing is written."""
     needs_book: bool
     """True when the strategy prices from the book, something is owed, and no fresh book was there."""
+    watch: Watch
+    warnings: tuple[Warning, ...] = ()
+    """Alerts to raise with it."""
+    sweep_account: UUID | None = None
+    """Ask this account's venue for late fills, then wake the exposure as swept."""
+    halts: bool = False
+    """Halt the strategy: the ladder came to its pause."""
+    look_again: bool = False
+    """Its rung was ended by a refusal: look again at once."""
 
 
 @lru_cache(maxsize=4096)
@@ -60,33 +56,11 @@ def _config(kind: str, text: str) -> DeltaNeutralConfig:
     return parse_config(kind, msgspec.json.decode(text))
 
 
-def adjusted(open_orders: Sequence[OpenOrder], moved: Sequence[OrderProgress]) -> list[OpenOrder]:
-    """The open orders once the fills recorded in this very transaction have moved them."""
-    after = {order.id: order for order in moved}
-    kept = [order for order in open_orders if order.id not in after]
-    for order in moved:
-        if OrderStatus(order.status) in IN_FLIGHT:
-            kept.append(
-                OpenOrder(
-                    order.id,
-                    order.exposure_id,
-                    order.account_id,
-                    order.market_key,
-                    order.outcome,
-                    order.action,
-                    order.price,
-                    order.size - order.filled,
-                    order.status,
-                    any(held.id == order.id and held.cancel_requested for held in open_orders),
-                )
-            )
-    return kept
-
-
 def applied(row: ExposureRow, fills: Sequence[RecordedFill], ratio: Decimal) -> ExposureState:
     """The exposure after these fills: its own hedges move `hedged`, the primary's foreign fills move `primary`.
 
-    A fill of any strategy's hedge is never itself hedged: that is what keeps two strategies from ping-pong.
+    A fill of any strategy's hedge is never itself hedged: that is what keeps two strategies from ping-pong. A fill of
+    this exposure's own order on the primary unwinds: it moves `primary`, and is not hedged either.
     """
     lots, covered = parse_lots(row.lots)
     state = ExposureState(
@@ -94,18 +68,19 @@ def applied(row: ExposureRow, fills: Sequence[RecordedFill], ratio: Decimal) -> 
         hedged=row.hedged,
         lots=lots,
         last_covered=covered,
-        rung=row.rung,
+        step=Step(rung=row.rung, since=row.rung_since, next_rung=row.next_rung, owed=row.rung_owed),
         unhedged_since=row.unhedged_since,
         dust_since=row.dust_since,
     )
     for fill in fills:
         if fill.market_key != row.market_key:
             continue
-        if fill.exposure_id == row.id:
+        before = state
+        if fill.exposure_id == row.id and fill.account_id != row.primary_id:
             net = delta(fill.outcome, fill.action, fill.shares - fill.share_fee)
             if net:
                 state = state.apply_hedged(net, ratio)
-        elif fill.exposure_id is None and fill.account_id == row.primary_id:
+        elif fill.account_id == row.primary_id and fill.exposure_id in (None, row.id):
             price = yes_price_of(fill.outcome, fill.price)
             moved = delta(fill.outcome, fill.action, fill.shares)
             if fill.shares > ZERO:
@@ -114,26 +89,33 @@ def applied(row: ExposureRow, fills: Sequence[RecordedFill], ratio: Decimal) -> 
                 state = state.correct_primary(moved, price)
             if fill.share_fee:
                 state = state.correct_primary(delta(fill.outcome, fill.action, -fill.share_fee), price)
+        state = state.stepped(before, ratio)
     return state
 
 
 def evaluate(
     row: ExposureRow,
     fills: Sequence[RecordedFill],
-    cause: str,
+    wake: Wake,
     around: Surroundings,
     *,
     hold: str = "",
+    rejected: str = "",
     cause_at: datetime | None = None,
 ) -> Evaluation:
-    """Apply `fills`, ask the handler, check the risk. `hold` (a reason) records without ordering anything."""
+    """Apply `fills`, ask the handler, check the risk.
+
+    `hold` (a reason) records without ordering anything; `rejected` is the venue's slug for an order it refused.
+    """
     config = _config(row.strategy_kind, row.config)
-    resting = tuple(_resting(order) for order in around.open_orders if order.market_key == row.market_key)
-    flying = sum((order.delta for order in resting if order.exposure_id == row.id), ZERO)
+    resting = tuple(resting_order(order) for order in around.open_orders if order.market_key == row.market_key)
+    own = [order for order in resting if order.exposure_id == row.id]
+    flying = sum((order.delta * _scale(order.account_id, row, config) for order in own), ZERO)
     exposure = msgspec.structs.replace(applied(row, fills, config.ratio), in_flight=flying).realigned(config.ratio)
+    if rejected:
+        exposure = msgspec.structs.replace(exposure, step=refused(exposure.step, config, rejected, around.now))
     spec = around.specs.get(row.market_key)
-    wake = Wake(cause=cause)
-    state = _state(row, config, exposure, resting, around, spec) if spec is not None else None
+    state = build_state(row, config, exposure, resting, around, spec) if spec is not None else None
     if hold or not row.pair_enabled:
         plan = Plan(reason=None)
         told = hold or "pair_disabled"
@@ -142,32 +124,22 @@ def evaluate(
     else:
         plan = get_handler(row.strategy_kind).handle(wake, state)
         told = plan.reason.value if plan.reason is not None else ""
-    sent, denied, limited = _checked(plan, state)
+    sent, denied, limited = _checked(plan, plan.on or state)
     if limited is not None:
         told = limited.value
     orders = tuple(_order(planned, row, cause_at) for planned in sent)
-    planned_delta = sum((planned.delta for planned in sent), ZERO)
+    planned_delta = sum((p.delta * _scale(p.order.account_id, row, config) for p in sent), ZERO)
     exposure = exposure.clocked(ratio=config.ratio, dust=plan.reason is Reason.DUST or bool(plan.dust), now=around.now)
-    need = exposure.need(config.ratio) - planned_delta
-    update = ExposureUpdate(
-        id=row.id,
-        primary=exposure.primary,
-        hedged=exposure.hedged,
-        lots=lots_json(exposure),
-        in_flight=flying + planned_delta,
-        need=need,
-        rung=exposure.rung,
-        reason=told,
-        unhedged_since=exposure.unhedged_since,
-        dust_since=exposure.dust_since,
-    )
+    figures = watch(exposure, config.ratio, around.now)
+    update = _update(row, exposure, plan, told, config, planned_delta, figures)
     repeated = told == row.reason
     refusals = () if repeated else tuple(_denied(planned, reason, row, cause_at) for planned, reason in denied)
+    climbed = update.rung != row.rung
     decision = None
-    if orders or plan.cancels or not repeated:
+    if orders or plan.cancels or climbed or not repeated:
         decision = NewDecision(
             exposure_id=row.id,
-            cause=cause,
+            cause=wake.cause,
             primary=exposure.primary,
             hedged=exposure.hedged,
             in_flight=flying,
@@ -182,11 +154,59 @@ def evaluate(
         denied=refusals,
         cancels=plan.cancels,
         decision=decision,
-        changed=decision is not None or _moved(row, update),
+        changed=decision is not None or plan.sweep or plan.halts or _moved(row, update),
         needs_book=config.price_policy is PricePolicy.BOOK
         and told == Reason.NO_PRICE
         and row.market_key not in around.books,
+        watch=figures,
+        warnings=warnings(plan, told, config, exposure, figures) if climbed or not repeated else (),
+        sweep_account=_rung_account(row, config, state) if plan.sweep else None,
+        halts=plan.halts,
+        look_again=bool(rejected) and update.next_rung is not None,
     )
+
+
+def _update(
+    row: ExposureRow,
+    exposure: ExposureState,
+    plan: Plan,
+    told: str,
+    config: DeltaNeutralConfig,
+    planned_delta: Decimal,
+    figures: Watch,
+) -> ExposureUpdate:
+    step = exposure.step if plan.step is None else plan.step
+    return ExposureUpdate(
+        id=row.id,
+        primary=exposure.primary,
+        hedged=exposure.hedged,
+        lots=lots_json(exposure),
+        in_flight=exposure.in_flight + planned_delta,
+        need=exposure.need(config.ratio) - planned_delta,
+        rung=step.rung,
+        rung_since=step.since,
+        next_rung=step.next_rung,
+        rung_owed=step.owed,
+        reason=told,
+        unhedged_since=exposure.unhedged_since,
+        dust_since=exposure.dust_since,
+        unhedged=figures.unhedged_shares,
+        at_risk=figures.dollars_at_risk,
+    )
+
+
+def _scale(account_id: str, row: ExposureRow, config: DeltaNeutralConfig) -> Decimal:
+    """Delta owed per delta this exposure's order trades: the ratio on the primary, where it unwinds."""
+    return config.ratio if account_id == str(row.primary_id) else ONE
+
+
+def _rung_account(row: ExposureRow, config: DeltaNeutralConfig, state: HedgeState | None) -> UUID:
+    """The account the exposure's present rung trades on."""
+    rung = config.ladder[min(row.rung, len(config.ladder) - 1)]
+    if rung.kind is RungKind.UNWIND:
+        return row.primary_id
+    standing = state.alternates.get(rung.account) if state is not None else None
+    return row.hedge_id if standing is None else UUID(standing.account.id)
 
 
 def _checked(
@@ -216,65 +236,12 @@ def _checked(
     return sent, denied, limited
 
 
-def _state(
-    row: ExposureRow,
-    config: DeltaNeutralConfig,
-    exposure: ExposureState,
-    resting: tuple[RestingOrder, ...],
-    around: Surroundings,
-    spec: MarketSpec,
-) -> HedgeState:
-    day = around.day_notional
-    account = row.hedge_id
-    return HedgeState(
-        strategy_id=row.strategy_id,
-        pair_id=row.pair_id,
-        exposure_id=row.id,
-        exposure=exposure,
-        market=spec,
-        config=config,
-        primary_account=AccountView(
-            id=str(row.primary_id), name=row.primary_name, state=TradingState(row.primary_state)
-        ),
-        hedge_account=AccountView(
-            id=str(account),
-            name=row.hedge_name,
-            state=TradingState(row.hedge_state),
-            max_order=row.hedge_max_order,
-            max_position=row.hedge_max_position,
-            max_notional_per_day=row.hedge_max_notional,
-        ),
-        hedge_positions=around.hedge_positions.get((account, row.market_key), {}),
-        unsettled=around.unsettled.get((account, row.market_key), {}),
-        own_resting=resting,
-        day_notional=sum((total for (held, _), total in day.items() if held == account), ZERO),
-        strategy_day_notional=sum((total for (_, strategy), total in day.items() if strategy == row.strategy_id), ZERO),
-        now=around.now,
-        book=around.books.get(row.market_key),
-        desk_state=TradingState.HALTED if row.desk_stopped else TradingState.ACTIVE,
-        strategy_state=TradingState(row.strategy_state),
-    )
-
-
-def _resting(order: OpenOrder) -> RestingOrder:
-    return RestingOrder(
-        client_order_id=order.id,
-        account_id=str(order.account_id),
-        outcome=Outcome(order.outcome),
-        action=Action(order.action),
-        price=order.price,
-        remaining=order.remaining,
-        exposure_id=order.exposure_id,
-        cancellable=OrderStatus(order.status) in _CANCELLABLE and not order.cancel_requested,
-    )
-
-
 def _order(planned: PlannedHedge, row: ExposureRow, cause_at: datetime | None) -> NewOrder:
     order = planned.order
     assert order.client_order_id is not None
     return NewOrder(
         id=order.client_order_id,
-        account_id=row.hedge_id,
+        account_id=UUID(order.account_id),
         market_key=row.market_key,
         outcome=order.side,
         action=order.action,
@@ -306,6 +273,8 @@ def _moved(row: ExposureRow, update: ExposureUpdate) -> bool:
         or row.in_flight != update.in_flight
         or row.need != update.need
         or row.lots != update.lots
+        or (row.rung, row.rung_since, row.next_rung, row.rung_owed)
+        != (update.rung, update.rung_since, update.next_rung, update.rung_owed)
         or (row.unhedged_since is None) != (update.unhedged_since is None)
         or (row.dust_since is None) != (update.dust_since is None)
     )

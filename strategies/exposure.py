@@ -25,6 +25,18 @@ class Lot(msgspec.Struct, frozen=True, array_like=True):
     yes_price: Decimal
 
 
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an exposure stands on its strategy's ladder."""
+
+    rung: int = 0
+    since: datetime | None = None
+    """Since when the rung is tried; None while there is nothing to try it for, or nothing may leave."""
+    next_rung: int | None = None
+    """The rung that follows once this one's orders have ended and their late fills were looked for."""
+    owed: Decimal = ZERO
+    """Unhedged delta that was there when the rung began and is still not covered, without sign."""
+
+
 class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
     """The durable row of (strategy, pair, market, primary account), plus what is in flight at this moment."""
 
@@ -33,12 +45,13 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
     hedged: Decimal = ZERO
     """Σ delta of this strategy's own fills on the hedge account, share fees taken off."""
     in_flight: Decimal = ZERO
-    """Σ signed remaining size of this strategy's orders that may still move shares, UNKNOWN ones included."""
+    """Σ signed remaining size of this strategy's orders that may still move shares, UNKNOWN ones included; of orders
+    that unwind on the primary, times the ratio."""
     lots: tuple[Lot, ...] = ()
     """Uncovered primary shares, oldest first; all of one sign."""
     last_covered: Decimal | None = None
     """Yes price of the share covered last: what a share costs that a fee or a failed settlement opens again."""
-    rung: int = 0
+    step: Step = Step()
     unhedged_since: datetime | None = None
     dust_since: datetime | None = None
 
@@ -91,6 +104,18 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
         """ratio · primary + hedged: the delta nothing has covered yet, whatever is in flight."""
         with localcontext(prec=_PREC):
             return ratio * self.primary + self.hedged
+
+    def stepped(self, before: Self, ratio: Decimal) -> Self:
+        """The same state with what a fill covered since `before` taken off what the rung began with."""
+        if not self.step.owed:
+            return self
+        with localcontext(prec=_PREC):
+            was, now = before.unhedged(ratio), self.unhedged(ratio)
+            covered = abs(was) if (was > 0) != (now > 0) else abs(was) - abs(now)
+            if covered <= ZERO:
+                return self
+            owed = max(self.step.owed - covered, ZERO)
+        return msgspec.structs.replace(self, step=msgspec.structs.replace(self.step, owed=owed))
 
     def need(self, ratio: Decimal) -> Decimal:
         """−ratio · primary − hedged − in flight: below zero asks for no-exposure, above for yes-exposure."""

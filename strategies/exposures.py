@@ -37,6 +37,9 @@ class ExposureRow(msgspec.Struct, frozen=True):
     in_flight: Decimal
     need: Decimal
     rung: int
+    rung_since: datetime | None
+    next_rung: int | None
+    rung_owed: Decimal
     reason: str
     unhedged_since: datetime | None
     dust_since: datetime | None
@@ -45,6 +48,8 @@ class ExposureRow(msgspec.Struct, frozen=True):
     strategy_kind: str
     config: str
     strategy_state: str
+    strategy_changed_at: datetime
+    is_primary_shared: bool
     pair_enabled: bool
     primary_name: str
     primary_state: str
@@ -55,6 +60,7 @@ class ExposureRow(msgspec.Struct, frozen=True):
     hedge_max_order: Decimal | None
     hedge_max_position: Decimal | None
     hedge_max_notional: Decimal | None
+    has_ladder: bool
     desk_stopped: bool
     desk_level: str
 
@@ -84,9 +90,14 @@ class ExposureUpdate(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: Decimal
     need: Decimal
     rung: int
+    rung_since: datetime | None
+    next_rung: int | None
+    rung_owed: Decimal
     reason: str
     unhedged_since: datetime | None
     dust_since: datetime | None
+    unhedged: Decimal
+    at_risk: Decimal
 
 
 class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +113,8 @@ class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
-class HedgePosition(msgspec.Struct, frozen=True):
-    """What a hedge account holds of one outcome."""
+class PositionRow(msgspec.Struct, frozen=True):
+    """What an account we may trade on holds of one outcome."""
 
     account_id: UUID
     market_key: str
@@ -113,13 +124,28 @@ class HedgePosition(msgspec.Struct, frozen=True):
     """Of `size`, bought but not settled: the venue lets nobody sell it yet."""
 
 
+class AccountRow(msgspec.Struct, frozen=True):
+    """An account a ladder may trade on beside the pair's hedge account."""
+
+    id: UUID
+    name: str
+    platform: str
+    mode: str
+    state: str
+    max_order: Decimal | None
+    max_position: Decimal | None
+    max_notional_per_day: Decimal | None
+
+
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """What `dispatch_open` answers: the ledger's part, then everything the decisions depend on."""
 
     ledger: LedgerOpened
     exposures: list[ExposureRow]
     open_orders: list[OpenOrder]
-    hedge_positions: list[HedgePosition]
+    positions: list[PositionRow]
+    accounts: list[AccountRow]
+    """Primaries and alternates of the exposures whose strategy has a ladder."""
 
 
 _NOTIONAL = """

@@ -31,6 +31,10 @@ class Reason(StrEnum):
     MAX_NOTIONAL_PER_DAY = "max_notional_per_day"
     PRICE_BAND = "price_band"
     BELOW_MINIMUM = "below_minimum"
+    RUNG_ENDING = "rung_ending"
+    RUNG_STUCK = "rung_stuck"
+    NO_ACCOUNT = "no_account"
+    LADDER_PAUSED = "ladder_paused"
 
 
 TEXTS: dict[Reason, str] = {
@@ -55,6 +59,10 @@ TEXTS: dict[Reason, str] = {
     Reason.MAX_POSITION: "The largest position allowed was reached.",
     Reason.MAX_NOTIONAL_PER_DAY: "The day's notional limit was reached.",
     Reason.PRICE_BAND: "The price lies outside the strategy's band.",
+    Reason.RUNG_ENDING: "The rung is over: its orders are taken off and late fills are looked for before the next one.",
+    Reason.RUNG_STUCK: "The rung is over, and one of its orders neither ends nor can be cancelled.",
+    Reason.NO_ACCOUNT: "The rung has no account it may trade on.",
+    Reason.LADDER_PAUSED: "The ladder's last rung: the strategy is halted until a person starts it again.",
     Reason.BELOW_MINIMUM: "What a limit left is below the venue's minimum.",
 }
 

@@ -27,6 +27,7 @@ from accounts.vault import Opener
 from markets.endpoints import load_endpoints
 from strategies.dispatch import Dispatcher
 from strategies.engine import Engine
+from strategies.halting import halt_strategy
 from strategies.specs import BookShelf, SpecBook
 from streams.connection import connect, connect_reader
 from streams.names import READER_GROUPS, STRATEGIES
@@ -105,6 +106,7 @@ async def run_engine(name: str, stopping: threading.Event) -> None:
             publisher=publisher,
             pool=pool,
             clock=utc_now,
+            halt=halt_strategy,
         )
         watcher = asyncio.create_task(_stop_when_asked(engine, stopping))
         stack.callback(watcher.cancel)

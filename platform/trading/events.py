@@ -165,6 +165,13 @@ class ExposureChanged(msgspec.Struct, frozen=True, kw_only=True):
     in_flight: Decimal
     need: Decimal
     reason: str = ""
+    rung: int = 0
+    """The place on the strategy's ladder, from 0."""
+    unhedged_shares: Decimal = Decimal(0)
+    """Shares no fill has covered yet."""
+    unhedged_seconds: Decimal = Decimal(0)
+    dollars_at_risk: Decimal = Decimal(0)
+    """What is lost if those shares lose."""
 
 
 class AlertRaised(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,9 +3,10 @@
 Level-triggered: how much to hedge comes from the exposure alone, so a lost, late or repeated wake changes nothing.
 """
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 from strategies.handlers.crossing import clear_price
+from strategies.handlers.ladder import climb
 from strategies.handlers.plan import HedgeState, Plan, PlannedHedge, RestingOrder, Wake
 from strategies.handlers.pricing import leg_outcome, leg_price
 from strategies.handlers.sizing import is_overdue, meets_minimum, rounded_up, sendable, split
@@ -13,8 +14,9 @@ from strategies.reasons import Reason
 from trading.commands import PlaceOrder
 from trading.enums import Action, MarketStatus, OrderOrigin
 from trading.ids import hedge_order_id
-from trading.values import ZERO, plain
+from trading.values import ONE, ZERO, plain
 
+_PREC = 60
 BUY_LEG = 0
 SELL_LEG = 1
 """Leg numbers go into order ids: a leg keeps its number whether or not the other one is there."""
@@ -25,6 +27,9 @@ class DeltaNeutral:
 
     def handle(self, wake: Wake, state: HedgeState) -> Plan:
         """The orders that bring the exposure's need to zero, or the reason there are none."""
+        return climb(wake, state, self._hedge) if state.config.ladder else self._hedge(wake, state)
+
+    def _hedge(self, wake: Wake, state: HedgeState) -> Plan:
         need = state.exposure.need(state.config.ratio)
         if not need:
             return Plan(reason=Reason.HEDGED)
@@ -34,7 +39,7 @@ class DeltaNeutral:
         opposing = _opposing(state, need)
         if opposing:
             return Plan(cancels=tuple(order for order in opposing if order.cancellable), reason=Reason.CANCEL_FIRST)
-        size = sendable(abs(need), state.market)
+        size = sendable(_to_trade(state, need), state.market)
         held = state.held_free(leg_outcome(need, Action.SELL)) if state.config.reduce_first else ZERO
         sell, buy = split(size, held, state.market)
         legs: list[PlannedHedge] = []
@@ -48,7 +53,7 @@ class DeltaNeutral:
         if bought is not None:
             legs.append(bought)
         if legs:
-            left = need - sum((leg.delta for leg in legs), ZERO)
+            left = need - state.scale * sum((leg.delta for leg in legs), ZERO)
             dust = ZERO if any(leg.denied for leg in legs) else left
             return Plan(commands=tuple(legs), reason=_told(reasons, dust), dust=dust)
         if Reason.NO_PRICE in reasons:
@@ -83,10 +88,11 @@ class DeltaNeutral:
         for action in (Action.SELL, Action.BUY):
             if action is Action.SELL and not held:
                 continue
-            price = _price(state, need, action, abs(need))
+            shares = _to_trade(state, need)
+            price = _price(state, need, action, shares)
             if price is None:
                 continue
-            size = rounded_up(state.config, state.market, action=action, price=price, need=need, held=held)
+            size = rounded_up(state.config, state.market, action=action, price=price, need=shares, held=held)
             if size is None:
                 continue
             planned = _guarded(wake, state, need, action, price, size)
@@ -107,11 +113,15 @@ def _blocked(state: HedgeState) -> Reason | None:
 
 def _opposing(state: HedgeState, need: Decimal) -> list[RestingOrder]:
     """Our own hedges of this exposure that still pull the other way: the target moved past them."""
-    return [
-        order
-        for order in state.own_resting
-        if order.exposure_id == state.exposure_id and order.remaining > ZERO and (order.delta > 0) != (need > 0)
-    ]
+    return [order for order in state.own_orders if (order.delta > 0) != (need > 0)]
+
+
+def _to_trade(state: HedgeState, need: Decimal) -> Decimal:
+    """Shares that bring `need` to zero on the account traded on."""
+    if state.scale == ONE:
+        return abs(need)
+    with localcontext(prec=_PREC):
+        return abs(need) / state.scale
 
 
 def _price(state: HedgeState, need: Decimal, action: Action, size: Decimal) -> Decimal | None:
@@ -133,7 +143,7 @@ def _guarded(
     outcome = leg_outcome(need, action)
     clear = clear_price(outcome, action, price, state.market.tick, state.own_resting)
     leg = BUY_LEG if action is Action.BUY else SELL_LEG
-    rung = state.exposure.rung
+    rung = state.rung
     order = PlaceOrder(
         platform=state.market.platform,
         account_id=state.hedge_account.id,

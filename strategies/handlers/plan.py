@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, Self
 from uuid import UUID
 
 import msgspec
 
 from strategies.config import DeltaNeutralConfig
-from strategies.exposure import ExposureState
+from strategies.exposure import ExposureState, Step
 from strategies.reasons import Reason
 from trading.commands import PlaceOrder
 from trading.enums import Action, Outcome, TradingState
@@ -23,6 +23,8 @@ class Wake(msgspec.Struct, frozen=True, kw_only=True):
 
     cause: str
     """Names this look at this exposure and no other ("fill:<trade id>", "sweep:<revision>"); order ids follow."""
+    is_swept: bool = False
+    """The venue was just asked for fills this exposure's ended orders may still have got, and the books have them."""
 
 
 class AccountView(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,17 @@ class AccountView(msgspec.Struct, frozen=True, kw_only=True):
     max_order: Decimal | None = None
     max_position: Decimal | None = None
     max_notional_per_day: Decimal | None = None
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """An account an exposure may trade on beside its hedge account, and what it holds in the market."""
+
+    account: AccountView
+    positions: Mapping[Outcome, Decimal] = {}
+    unsettled: Mapping[Outcome, Decimal] = {}
+    day_notional: Decimal = ZERO
+    fits: bool = True
+    """False when it is on another venue, or paper with live: then nothing of this exposure goes there."""
 
 
 class RestingOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,6 +89,7 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
     config: DeltaNeutralConfig
     primary_account: AccountView
     hedge_account: AccountView
+    """The account the hedge goes to: the pair's own, or the one the ladder is at (`on`)."""
     hedge_positions: Mapping[Outcome, Decimal]
     """Shares the hedge account holds in this market, those its open sells reserve included."""
     own_resting: tuple[RestingOrder, ...]
@@ -90,6 +104,35 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
     strategy_state: TradingState = TradingState.ACTIVE
     unsettled: Mapping[Outcome, Decimal] = {}
     """Of `hedge_positions`, what was bought and is not settled: a venue refuses to sell it (venues/predict.md 5.3)."""
+
+    primary: Standing | None = None
+    """What the primary holds in this market; given when the strategy has a ladder."""
+    alternates: Mapping[str, Standing] = {}
+    """By name, the other hedge accounts the ladder names; one that is not there does not exist."""
+    is_primary_shared: bool = False
+    """Another pair hedges the same primary in this market."""
+    changed_at: datetime | None = None
+    """When a person last changed or started the strategy."""
+    rung: int = 0
+    """The ladder's rung that orders are sent at; it goes into their ids."""
+    scale: Decimal = ONE
+    """Delta owed per delta traded: 1 on a hedge account, the ratio on the primary."""
+
+    @property
+    def own_orders(self) -> list[RestingOrder]:
+        """This exposure's own orders that may still move shares, on any account."""
+        return [order for order in self.own_resting if order.exposure_id == self.exposure_id and order.remaining > ZERO]
+
+    def on(self, standing: Standing, *, scale: Decimal = ONE) -> Self:
+        """The same state, trading on another account."""
+        return msgspec.structs.replace(
+            self,
+            hedge_account=standing.account,
+            hedge_positions=standing.positions,
+            unsettled=standing.unsettled,
+            day_notional=standing.day_notional,
+            scale=scale,
+        )
 
     def held_free(self, outcome: Outcome) -> Decimal:
         """Shares of `outcome` the hedge account can still sell."""
@@ -145,11 +188,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Why nothing, or not everything, is sent; None when the whole need is on its way."""
     dust: Decimal = ZERO
     """The part of the need too small to send, signed like the need."""
-
-    @property
-    def alert(self) -> bool:
-        """True when a person should be told: dust past its deadline that cannot be rounded up."""
-        return self.reason is Reason.DUST_OVERDUE
+    step: Step | None = None
+    """The exposure's new place on the ladder; None leaves it where it is."""
+    on: HedgeState | None = None
+    """The state these commands are to be checked in, when they go to another account than the pair's."""
+    sweep: bool = False
+    """Look for late fills of this exposure's ended orders, then wake it again with `is_swept`."""
+    halts: bool = False
+    """Halt the strategy and call a person."""
 
 
 class Handler(Protocol):

@@ -39,7 +39,7 @@ def test_empty_configuration_is_the_default():
         ({"dust_deadline_s": -1}, "dust_deadline_s", "negative"),
         ({"markets": ["1", "1"]}, "markets", "twice"),
         ({"markets": [1]}, "markets", "str"),
-        ({"ladder": []}, "ladder", "known"),
+        ({"ladders": []}, "ladders", "known"),
     ],
 )
 def test_error_names_the_field_and_the_way_out(raw, field, advice):

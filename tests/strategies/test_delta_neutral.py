@@ -145,7 +145,7 @@ def test_dust_waits_then_is_rounded_up(hedge_state):
     (leg,) = plan_after(300).commands
     assert (leg.order.shares, leg.order.price) == (D(1), D("0.90"))
     overdue = plan_after(300, dust_max_loss=D("0.17"))
-    assert (overdue.commands, overdue.reason, overdue.alert) == ((), Reason.DUST_OVERDUE, True)
+    assert (overdue.commands, overdue.reason) == ((), Reason.DUST_OVERDUE)
 
 
 def test_dust_is_never_rounded_up_to_more_exposure(hedge_state):

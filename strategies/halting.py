@@ -1,0 +1,23 @@
+"""Halting a strategy by itself: when its ladder came to an end, or the venue and the ledger disagree."""
+
+from uuid import UUID
+
+from django.db import connection
+
+from strategies.control import Actor, stop_strategy
+from strategies.models import Strategy
+from trading.enums import TradingState
+
+ENGINE = Actor(who="engine")
+
+
+def halt_strategy(strategy_id: UUID, reason: str) -> None:
+    """HALTED, audited and announced; a strategy that is halted already keeps its reason.
+
+    Blocks, and gives its connection back: call it in a thread.
+    """
+    try:
+        if Strategy.objects.filter(pk=strategy_id).exclude(state=TradingState.HALTED.value).exists():
+            stop_strategy(strategy_id, by=ENGINE, reason=reason)
+    finally:
+        connection.close()

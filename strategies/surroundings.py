@@ -1,0 +1,142 @@
+"""What one transaction read beside the exposures, and the state it makes for a decision. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import msgspec
+
+from accounts.ledger.rows import OrderProgress
+from strategies.config import DeltaNeutralConfig
+from strategies.exposure import ExposureState
+from strategies.exposures import AccountRow, ExposureRow, OpenOrder
+from strategies.handlers.plan import AccountView, HedgeState, RestingOrder, Standing
+from trading.enums import Action, OrderStatus, Outcome, TradingState
+from trading.instruments import Book, MarketSpec
+from trading.orders import IN_FLIGHT
+from trading.values import ZERO
+
+_CANCELLABLE = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What one transaction read beside the exposures."""
+
+    open_orders: Sequence[OpenOrder]
+    positions: Mapping[tuple[UUID, str], Mapping[Outcome, Decimal]]
+    unsettled: Mapping[tuple[UUID, str], Mapping[Outcome, Decimal]]
+    """Of those, bought but not settled: the venue lets nobody sell them yet."""
+    day_notional: Mapping[tuple[UUID, UUID | None], Decimal]
+    specs: Mapping[str, MarketSpec]
+    books: Mapping[str, Book]
+    now: datetime
+    accounts: Mapping[UUID, AccountRow] = {}
+    """Primaries and alternates of the exposures that have a ladder."""
+
+
+def adjusted(open_orders: Sequence[OpenOrder], moved: Sequence[OrderProgress]) -> list[OpenOrder]:
+    """The open orders once the fills recorded in this very transaction have moved them."""
+    after = {order.id: order for order in moved}
+    kept = [order for order in open_orders if order.id not in after]
+    for order in moved:
+        if OrderStatus(order.status) in IN_FLIGHT:
+            kept.append(
+                OpenOrder(
+                    order.id,
+                    order.exposure_id,
+                    order.account_id,
+                    order.market_key,
+                    order.outcome,
+                    order.action,
+                    order.price,
+                    order.size - order.filled,
+                    order.status,
+                    any(held.id == order.id and held.cancel_requested for held in open_orders),
+                )
+            )
+    return kept
+
+
+def build_state(
+    row: ExposureRow,
+    config: DeltaNeutralConfig,
+    exposure: ExposureState,
+    resting: tuple[RestingOrder, ...],
+    around: Surroundings,
+    spec: MarketSpec,
+) -> HedgeState:
+    day = around.day_notional
+    account = row.hedge_id
+    primary = around.accounts.get(row.primary_id) if config.ladder else None
+    return HedgeState(
+        strategy_id=row.strategy_id,
+        pair_id=row.pair_id,
+        exposure_id=row.id,
+        exposure=exposure,
+        market=spec,
+        config=config,
+        primary_account=AccountView(
+            id=str(row.primary_id), name=row.primary_name, state=TradingState(row.primary_state)
+        ),
+        hedge_account=AccountView(
+            id=str(account),
+            name=row.hedge_name,
+            state=TradingState(row.hedge_state),
+            max_order=row.hedge_max_order,
+            max_position=row.hedge_max_position,
+            max_notional_per_day=row.hedge_max_notional,
+        ),
+        hedge_positions=around.positions.get((account, row.market_key), {}),
+        unsettled=around.unsettled.get((account, row.market_key), {}),
+        own_resting=resting,
+        day_notional=_account_notional(account, around),
+        strategy_day_notional=sum((total for (_, strategy), total in day.items() if strategy == row.strategy_id), ZERO),
+        now=around.now,
+        book=around.books.get(row.market_key),
+        desk_state=TradingState.HALTED if row.desk_stopped else TradingState.ACTIVE,
+        strategy_state=TradingState(row.strategy_state),
+        primary=_standing(primary, row, around) if primary is not None else None,
+        alternates=_alternates(row, config, around) if config.ladder else {},
+        is_primary_shared=row.is_primary_shared,
+        changed_at=row.strategy_changed_at,
+    )
+
+
+def _alternates(row: ExposureRow, config: DeltaNeutralConfig, around: Surroundings) -> dict[str, Standing]:
+    names = {rung.account for rung in config.ladder if rung.account}
+    return {held.name: _standing(held, row, around) for held in around.accounts.values() if held.name in names}
+
+
+def _standing(account: AccountRow, row: ExposureRow, around: Surroundings) -> Standing:
+    return Standing(
+        account=AccountView(
+            id=str(account.id),
+            name=account.name,
+            state=TradingState(account.state),
+            max_order=account.max_order,
+            max_position=account.max_position,
+            max_notional_per_day=account.max_notional_per_day,
+        ),
+        positions=around.positions.get((account.id, row.market_key), {}),
+        unsettled=around.unsettled.get((account.id, row.market_key), {}),
+        day_notional=_account_notional(account.id, around),
+        fits=(account.platform, account.mode) == (row.hedge_platform, row.hedge_mode),
+    )
+
+
+def _account_notional(account_id: UUID, around: Surroundings) -> Decimal:
+    return sum((total for (held, _), total in around.day_notional.items() if held == account_id), ZERO)
+
+
+def resting_order(order: OpenOrder) -> RestingOrder:
+    return RestingOrder(
+        client_order_id=order.id,
+        account_id=str(order.account_id),
+        outcome=Outcome(order.outcome),
+        action=Action(order.action),
+        price=order.price,
+        remaining=order.remaining,
+        exposure_id=order.exposure_id,
+        cancellable=OrderStatus(order.status) in _CANCELLABLE and not order.cancel_requested,
+    )

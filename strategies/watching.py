@@ -1,0 +1,101 @@
+"""What is not hedged, since when, and what it may cost; and which of it a person must be told. Pure.
+
+One place computes the figures: the dispatch keeps them on the exposure, events, metrics and pages show them.
+"""
+
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+
+import msgspec
+
+from strategies.config import DeltaNeutralConfig
+from strategies.exposure import ExposureState
+from strategies.handlers.ladder import is_beyond_mending
+from strategies.handlers.plan import Plan
+from strategies.reasons import TEXTS, Reason
+from strategies.rungs import RungKind
+from trading.enums import Severity
+from trading.values import ONE, ZERO, text
+
+_PLACES = Decimal(1).scaleb(-18)
+_PREC = 60
+REJECTED = "rejected:"
+"""What an exposure's reason begins with after a refusal; the venue's slug follows."""
+
+_TOLD = {
+    Reason.DUST_OVERDUE: Severity.WARNING,
+    Reason.RUNG_STUCK: Severity.WARNING,
+    Reason.NO_ACCOUNT: Severity.CRITICAL,
+    Reason.MARKET_CLOSED: Severity.WARNING,
+    Reason.LADDER_PAUSED: Severity.CRITICAL,
+}
+"""Reasons a person should know of; the rest only waits."""
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """How exposed an exposure is."""
+
+    unhedged_shares: Decimal
+    """Delta no fill has covered yet, without sign; what is in flight has covered nothing."""
+    unhedged_seconds: Decimal
+    dollars_at_risk: Decimal
+    """What those shares cost, and so what is lost if they lose. To 18 places."""
+
+
+class Warning(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert to raise; `kind` and the exposure make its key."""
+
+    severity: Severity
+    kind: str
+    text: str
+
+
+def watch(exposure: ExposureState, ratio: Decimal, now: datetime) -> Watch:
+    """The figures of an exposure whose lots are aligned with what is hedged (`ExposureState.realigned`)."""
+    with localcontext(prec=_PREC):
+        shares = abs(exposure.unhedged(ratio))
+        worth = sum((_own_cost(lot.delta, lot.yes_price) for lot in exposure.lots), ZERO)
+        risk = (ratio * worth).quantize(_PLACES, ROUND_HALF_EVEN)
+    return Watch(
+        unhedged_shares=shares,
+        unhedged_seconds=seconds_since(exposure.unhedged_since, now),
+        dollars_at_risk=risk,
+    )
+
+
+def seconds_since(moment: datetime | None, now: datetime) -> Decimal:
+    """Seconds from `moment` to now, to the millisecond; zero without a moment."""
+    if moment is None:
+        return ZERO
+    elapsed = now - moment
+    milliseconds = (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
+    return max(Decimal(milliseconds).scaleb(-3), ZERO)
+
+
+def warnings(
+    plan: Plan, told: str, config: DeltaNeutralConfig, exposure: ExposureState, figures: Watch
+) -> tuple[Warning, ...]:
+    """What a person should be told of this look. `exposure` is as it was before the plan's step.
+
+    The caller asks only when the reason or the rung is new: an alert says that something began.
+    """
+    found: list[Warning] = []
+    facts = f"{text(figures.unhedged_shares)} shares unhedged, {text(figures.dollars_at_risk)} at risk."
+    slug = told.removeprefix(REJECTED) if told.startswith(REJECTED) else ""
+    reason = Reason(told) if told in Reason.__members__.values() else None
+    if reason in _TOLD:
+        found.append(Warning(severity=_TOLD[reason], kind=reason.value, text=f"{TEXTS[reason]} {facts}"))
+    elif slug and is_beyond_mending(slug):
+        said = f"The venue refused a hedge: {slug}. {facts}"
+        found.append(Warning(severity=Severity.WARNING, kind="hedge_rejected", text=said))
+    step = plan.step
+    rung = config.ladder[step.rung] if step is not None and step.rung > exposure.step.rung else None
+    if rung is not None and rung.kind in (RungKind.ALTERNATE, RungKind.UNWIND):
+        said = f"Went on to {rung.kind.value} {rung.account}".rstrip() + f". {facts}"
+        found.append(Warning(severity=Severity.WARNING, kind=f"ladder_{rung.kind.value}", text=said))
+    return tuple(found)
+
+
+def _own_cost(delta: Decimal, yes_price: Decimal) -> Decimal:
+    """What open shares of `delta` cost in their own outcome."""
+    return delta * yes_price if delta > ZERO else -delta * (ONE - yes_price)
