@@ -6,7 +6,7 @@ Blocking and small: one request, one answer, no retry. It speaks to a loopback a
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
@@ -102,6 +102,16 @@ class PaperVenue:
     def set_taker_pace(self, every_s: Decimal) -> None:
         """0 makes the takers rest; the makers go on quoting."""
         self._ask("/paper/traders", {"taker_every_s": float(every_s)})
+
+    def load_faults(self) -> list[dict[str, Any]]:
+        """The fault rules in force, with how often each has struck."""
+        rules: list[dict[str, Any]] = self._ask("/paper/faults")["rules"]
+        return rules
+
+    def set_faults(self, rules: Sequence[Mapping[str, Any]], seed: int | None = None) -> list[dict[str, Any]]:
+        """Replace all rules (`paper.faults.FaultRule`); none ends them. PaperVenueRefused for a rule that is none."""
+        said: list[dict[str, Any]] = self._ask("/paper/faults", {"rules": list(rules), "seed": seed})["rules"]
+        return said
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()

@@ -15,7 +15,16 @@ import msgspec
 
 from trading.errors import TradingError
 
-NAMES = {"engine": "engine", "redis": "redis", "postgres": "postgres", "venue": "paper"}
+NAMES = {
+    "engine": "engine",
+    "listener": "listener",
+    "recorder": "recorder",
+    "redis": "redis",
+    "postgres": "postgres",
+    "venue": "paper",
+    "web": "web",
+    "worker": "worker",
+}
 """What a rehearsal may kill → the supervisor's name for it."""
 COMES_BACK_S = 60.0
 

@@ -38,6 +38,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     exposure_differences: int
     killed: str | None = None
     down_s: Decimal | None = None
+    reversed_fills: int = 0
+    """Fills of the primaries whose settlement failed: they happened, and then they had not."""
+    storm_seed: int | None = None
+    kills: tuple[str, ...] = ()
+    """What the storm killed, in order."""
     details: tuple[str, ...] = ()
 
     def encode(self) -> str:
@@ -59,10 +64,13 @@ def make_report(
     seconds: Decimal,
     killed: str | None = None,
     down_s: Decimal | None = None,
+    reversed_fills: int = 0,
+    storm_seed: int | None = None,
+    kills: Sequence[str] = (),
 ) -> Report:
     """`fills` of the primaries happened, of `wanted`; passes only when all did and the findings are clean."""
     return Report(
-        ok=findings.is_clean and fills >= wanted and hedged == fills,
+        ok=findings.is_clean and fills + reversed_fills >= wanted and hedged == fills,
         fills=fills,
         hedged=hedged,
         duplicates=findings.duplicates,
@@ -79,6 +87,9 @@ def make_report(
         exposure_differences=findings.exposure_differences,
         killed=killed,
         down_s=None if down_s is None else rounded(down_s),
+        reversed_fills=reversed_fills,
+        storm_seed=storm_seed,
+        kills=tuple(kills),
         details=tuple(findings.details),
     )
 

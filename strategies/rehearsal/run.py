@@ -2,7 +2,7 @@
 
 1. Take the desk: quoter paused, takers resting, nothing in flight.
 2. Note where venue and exposures stand.
-3. Make the fills; half-way, kill what was asked for and see it come back.
+3. Make the fills; half-way, kill what was asked for and see it come back, or let a storm rage all the while.
 4. Wait until all is quiet: every fill in the ledger and settled, every hedge done, nothing unknown.
 5. Audit and report.
 """
@@ -10,7 +10,7 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -22,11 +22,12 @@ from accounts.models import Fill, Order
 from strategies.models import Exposure
 from strategies.paper_venue import PaperVenue
 from strategies.rehearsal import processes
-from strategies.rehearsal.audit import NEVER_LEFT, UNDECIDED, Baseline, Findings, audit, load_baseline
+from strategies.rehearsal.audit import NEVER_LEFT, UNDECIDED, Baseline, Findings, audit, is_dust, load_baseline
 from strategies.rehearsal.desk import RehearsalDesk, Stand, stand_accounts
 from strategies.rehearsal.load import Load
 from strategies.rehearsal.patience import RanOut, patiently
 from strategies.rehearsal.report import Report, count_hedged, make_report
+from strategies.rehearsal.storm import Storm
 from strategies.rehearsal.truth import VenueTruth, load_truth
 from trading.enums import Settlement
 from trading.values import ZERO
@@ -52,6 +53,7 @@ class Rehearsal:
         timeout_s: float,
         kill: str | None,
         say: Say,
+        storm_seed: int | None = None,
     ) -> None:
         self._venue = venue
         self._desk = RehearsalDesk(venue, redis_url, accounts, say)
@@ -59,8 +61,11 @@ class Rehearsal:
         self._fills = fills
         self._timeout_s = timeout_s
         self._kill = kill
+        self._storm_seed = storm_seed
         self._say = say
         self._told = 0
+        self._kills: tuple[str, ...] = ()
+        self._before: VenueTruth
 
     def run(self) -> Report:
         """Raises NotReady before the first fill; after it everything that goes wrong is in the report."""
@@ -68,8 +73,8 @@ class Rehearsal:
             deadline = time.monotonic() + self._timeout_s
             since = timezone.now()
             addresses = list(stand_accounts(desk.stands))
-            truth = load_truth(self._venue, addresses, _milliseconds(since))
-            baseline = load_baseline(desk.stands, truth)
+            self._before = load_truth(self._venue, addresses, 0)
+            baseline = load_baseline(desk.stands, self._before)
             began = time.monotonic()
             load, down_s = self._load(desk, deadline, since)
             took = Decimal(str(round(time.monotonic() - began, 3)))
@@ -93,8 +98,11 @@ class Rehearsal:
             finally:
                 connections.close_all()
 
+        storm = None if self._storm_seed is None else Storm(desk, self._state_dir, self._storm_seed, self._say)
         thread = threading.Thread(target=work, name="rehearsal load")
         thread.start()
+        if storm is not None:
+            storm.start()
         down_s = None
         while thread.is_alive():
             if self._kill and down_s is None:
@@ -102,6 +110,10 @@ class Rehearsal:
                     down_s = self._kill_and_wait(desk)
             else:
                 thread.join(0.2)
+        if storm is not None:
+            storm.calm()
+            self._kills = tuple(storm.kills)
+            self._say(f"the storm is over: {len(storm.kills)} kills")
         if failed:
             raise failed[0]
         patiently(load.cancel_leftovers, deadline)
@@ -130,7 +142,8 @@ class Rehearsal:
         addresses = list(stand_accounts(desk.stands))
         quiet, told_at = 0, time.monotonic()
         while True:
-            truth = patiently(lambda: load_truth(self._venue, addresses, _milliseconds(since)), deadline + 30)
+            now = patiently(lambda: load_truth(self._venue, addresses, 0), deadline + 30)
+            truth = now.since(self._before)
             open_words = patiently(partial(self._open, desk, truth, since), deadline + 30)
             quiet = 0 if open_words else quiet + 1
             if open_words and time.monotonic() - told_at > TELL_EVERY_S:
@@ -154,10 +167,20 @@ class Rehearsal:
         fills = Fill.objects.filter(account_id__in=accounts, received_at__gte=since)
         if unsettled := fills.filter(settlement=Settlement.MATCHED.value).count():
             return f"{unsettled} fills are not settled in the ledger"
-        if (known := fills.count()) < len(truth.executions):
-            return f"{len(truth.executions) - known} fills are not in the ledger"
+        happened = {e.trade_id for e in truth.executions.values() if e.state != "failed"}
+        if late := happened - set(fills.values_list("trade_id", flat=True)):
+            return f"{len(late)} fills are not in the ledger"
         flying = Exposure.objects.filter(pair__in=[stand.pair.pair for stand in desk.stands]).exclude(in_flight=0)
-        return f"{flying.count()} exposures have a hedge in flight" if flying.exists() else ""
+        if flying.exists():
+            return f"{flying.count()} exposures have a hedge in flight"
+        owing = Exposure.objects.filter(pair__in=[stand.pair.pair for stand in desk.stands]).exclude(need=0)
+        stands = {stand.key: stand for stand in desk.stands}
+        open_needs = [
+            exposure
+            for exposure in owing.select_related("strategy", "hedge_account")
+            if exposure.market_id in stands and not is_dust(stands[exposure.market_id], exposure)
+        ]
+        return f"{len(open_needs)} exposures owe more than dust ({open_needs[0].reason})" if open_needs else ""
 
     def _report(
         self,
@@ -174,16 +197,20 @@ class Rehearsal:
         left = hedges.exclude(status__in=NEVER_LEFT)
         latencies = [us for us in left.values_list("latency_us", flat=True) if us is not None]
         primaries = {stand.pair.primary.address.lower() for stand in desk.stands}
-        fills = sum(e.address in primaries and e.state != "failed" for e in truth.executions.values())
+        own = [e for e in truth.executions.values() if e.address in primaries]
+        fills = sum(e.state != "failed" for e in own)
         return make_report(
             findings,
             wanted=self._fills,
             fills=fills,
+            reversed_fills=len(own) - fills,
             hedged=sum(self._hedged(stand, truth, findings) for stand in desk.stands),
             latencies_us=latencies,
             hedge_orders=left.count(),
             seconds=took,
             killed=self._kill,
+            storm_seed=self._storm_seed,
+            kills=self._kills,
             down_s=None if down_s is None else Decimal(str(round(down_s, 2))),
         )
 
@@ -195,8 +222,3 @@ class Rehearsal:
         own = Exposure.objects.filter(pair=stand.pair.pair, market_id=stand.key).values_list("pk", flat=True)
         unhedged = sum((findings.unhedged.get(pk, ZERO) for pk in own), ZERO)
         return count_hedged([leg.size for leg in legs], unhedged)
-
-
-def _milliseconds(moment: datetime) -> int:
-    """Unix milliseconds; a venue's stamp may be the same millisecond."""
-    return int((moment - datetime.fromtimestamp(0, moment.tzinfo)) / timedelta(milliseconds=1))

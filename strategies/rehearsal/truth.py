@@ -43,6 +43,17 @@ class VenueTruth(msgspec.Struct, frozen=True, kw_only=True):
     """(address, token) → settled shares."""
     pending: int
 
+    def since(self, before: "VenueTruth") -> "VenueTruth":
+        """What happened after `before`, whatever the venue's clock said; the shares as they are now."""
+        orders = {key: value for key, value in self.order_addresses.items() if key not in before.order_addresses}
+        executions = {key: value for key, value in self.executions.items() if key not in before.executions}
+        return msgspec.structs.replace(
+            self,
+            executions=executions,
+            order_addresses=orders,
+            accepted={order_hash: self.accepted.get(order_hash, 0) for order_hash in orders},
+        )
+
     def held(self, address: str, token: str) -> Decimal:
         """Settled shares of one token."""
         return self.shares.get((address, token), ZERO)

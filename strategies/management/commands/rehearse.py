@@ -31,6 +31,8 @@ class Command(BaseCommand):
         parser.add_argument("--fills", type=int, required=True, help="fills of the primaries to make")
         parser.add_argument("--accounts", type=int, default=10, help="paper accounts to trade with, an even number")
         parser.add_argument("--kill", choices=sorted(NAMES), help="kill this with SIGKILL half-way")
+        parser.add_argument("--storm", action="store_true", help="random kills and venue faults all the while")
+        parser.add_argument("--seed", type=int, default=1, help="the storm's seed")
         parser.add_argument("--timeout", type=float, default=900.0, help="seconds until it gives up")
         parser.add_argument("--json", action="store_true", help="print nothing but the JSON line to standard output")
         parser.add_argument("--private", action="store_true", help="start a system of its own even if one runs")
@@ -54,6 +56,7 @@ class Command(BaseCommand):
             timeout_s=options["timeout"],
             kill=options["kill"],
             say=self._say,
+            storm_seed=options["seed"] if options["storm"] else None,
         )
         try:
             report = rehearsal.run()
@@ -73,6 +76,7 @@ class Command(BaseCommand):
         arguments = ["rehearse", "--fills", str(options["fills"]), "--accounts", str(options["accounts"])]
         arguments += ["--timeout", str(options["timeout"])]
         arguments += ["--kill", options["kill"]] if options["kill"] else []
+        arguments += ["--storm", "--seed", str(options["seed"])] if options["storm"] else []
         arguments += ["--json"] if options["json"] else []
         try:
             code = rehearse_privately(Path(settings.BASE_DIR), options["accounts"], arguments, self._say)
