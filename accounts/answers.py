@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from accounts.ledger.orders import record_announced, record_answers
 from accounts.ledger.rows import Answer, OrderRow
+from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import Action, OrderStatus, Outcome, Platform
 from trading.events import TRADE_EVENTS, Event, TradeExecuted
@@ -83,8 +84,11 @@ async def announce_orders(conn: AsyncConnection[Any], publisher: Publisher, rows
     at = utc_now()
     events = [trade_event(row, at) for row in due if row.status not in _SILENT]
     if events:
+        reach("answers.before_publish")
         await publisher.publish_many(TRADE_EVENTS, events)
+        reach("answers.published")
     await record_announced(conn, due)
+    reach("answers.announced")
 
 
 class AnswerBook:
@@ -150,7 +154,11 @@ class AnswerBook:
 
     async def _record(self, answers: Sequence[Answer]) -> list[OrderRow]:
         async with self._pool.connection() as conn, conn.transaction():
-            return await record_answers(conn, answers, utc_now())
+            reach("answers.before_record")
+            rows = await record_answers(conn, answers, utc_now())
+            reach("answers.before_commit")
+        reach("answers.recorded")
+        return rows
 
     async def _announce(self, rows: Sequence[OrderRow]) -> None:
         try:

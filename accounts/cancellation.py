@@ -20,6 +20,7 @@ from accounts.lanes import AccountUnavailable, Lane, Lanes
 from accounts.ledger.orders import load_orders, record_answers, record_cancel_request
 from accounts.ledger.rows import Answer, OrderRow
 from accounts.sweep import sweep_fills
+from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import OrderStatus, Platform
 from trading.errors import NotFound, VenueError
@@ -51,7 +52,9 @@ class Canceller:
 
         A request that cannot be carried out now stays on the order's row, and the recovery asks again.
         """
+        reach("cancel.before_request")
         row = await self._request(client_order_id)
+        reach("cancel.requested")
         if row is None or row.order_hash is None:
             return
         try:
@@ -99,7 +102,9 @@ class Canceller:
         for attempt in range(TRIES):
             if attempt:
                 await asyncio.sleep(_PAUSE_S * attempt)
+            reach("cancel.before_send")
             said = await lane.client.cancel([order_hash])
+            reach("cancel.answered")
             if order_hash in said.cancelled:
                 await self._close(lane, row, order_hash)
                 return
@@ -122,6 +127,7 @@ class Canceller:
             at_ns=time.time_ns(),
         )
         await self._publisher.publish(TRADE_EVENTS, event)
+        reach("cancel.published")
 
     async def _look(self, lane: Lane, row: OrderRow, order_hash: str) -> None:
         """It was gone, or could not be cancelled: the venue's word on its state, after its fills."""

@@ -6,7 +6,8 @@
     recover   orders whose fate is open are settled by evidence (`recovery`)
 
 An order has one of four answers: accepted, rejected, unknown (it may have arrived: only evidence closes it), or not
-acted on, for certain, in which case the same bytes are tried again for a while and the order stays SUBMITTED.
+acted on, for certain, in which case the same bytes are tried again for a while and the order stays SUBMITTED. One that
+a stop held back before it ever left ends CANCELLED: `stopped`.
 """
 
 import asyncio
@@ -16,19 +17,23 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
 from msgspec.structs import replace
 from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from accounts.answers import AnswerBook, moment
+from accounts.answers import AnswerBook, moment, utc_now
 from accounts.cancellation import Canceller
 from accounts.credentials import CredentialStore
-from accounts.gate import Gate
+from accounts.gate import Gate, GateClosed, read_boot_clock
 from accounts.intake import Intake
 from accounts.lanes import AccountUnavailable, Lane, Lanes
+from accounts.ledger.clearance import LEAVE_WITHIN, record_unsent
 from accounts.ledger.rows import Answer, NewOrder, OrderRow
+from accounts.levels import pass_of
 from accounts.recovery import Recovery
+from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.commands import CancelOrder, Command
 from trading.enums import OrderStatus, Platform
@@ -42,8 +47,10 @@ from venues.registry import Endpoints
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
-RETRY_FOR_S = 10.0
-"""How long an order that certainly did not arrive is tried again here, before the recovery takes it over."""
+RETRY_FOR_S = LEAVE_WITHIN.total_seconds()
+"""How long an order that certainly did not arrive is tried here; then the recovery takes it over, by evidence."""
+STOPPED = "stopped"
+"""The reason of an order that a stop ended before it left."""
 _LONGEST_PAUSE_S = 1.0
 _REFRESH_EVERY_S = 2.0
 _CLOSE_S = 5.0
@@ -68,6 +75,7 @@ class Executor:
         self.gate = gate
         self.lanes = Lanes(credentials, endpoints)
         self.answers = AnswerBook(pool, publisher)
+        self._pool = pool
         self._canceller = Canceller(pool, publisher, self.lanes, self.answers)
         self._intake = Intake(pool, self)
         self._recovery = Recovery(pool, publisher, self, self._canceller)
@@ -141,7 +149,7 @@ class Executor:
                 log.error("order_without_bytes", order=str(order.id))
                 continue
             signed = SignedOrder(client_order_id=order.id, order_hash=order.order_hash, body=order.body)
-            self.spawn(self.deliver(order.account_id, signed))
+            self.spawn(self.deliver(order.account_id, signed, pass_of(order.origin, order.exposure_id)))
 
     def announce(self, rows: Sequence[OrderRow]) -> None:
         """Tell the bus where these orders stand, in the background. Returns at once and never raises."""
@@ -188,8 +196,8 @@ class Executor:
         self._sending.add(task)
         task.add_done_callback(self._ended)
 
-    async def deliver(self, account_id: UUID, signed: SignedOrder, *, again: bool = False) -> None:
-        """Send these journaled bytes and hand in the answer. `again`: they may have left before, from anywhere.
+    async def deliver(self, account_id: UUID, signed: SignedOrder, kind: str, *, again: bool = False) -> None:
+        """Send these journaled bytes on this pass and hand in the answer. `again`: they may have left before.
 
         A refusal of bytes sent again proves nothing (the venue may check a balance before it sees a duplicate), so
         then the venue is asked for the order itself.
@@ -200,34 +208,55 @@ class Executor:
         self._leaving.add(order_id)
         try:
             lane = self.lanes.get(account_id)
-            answer = await self._send_until_answered(lane, signed, again)
-            if answer is not None:
-                self.answers.put(answer)
+            self.answers.put(await self._send_until_answered(lane, signed, kind, again))
+        except RetryLater as refusal:
+            log.warning("order_not_sent", order=str(order_id), reason=refusal.slug)
+            if isinstance(refusal, GateClosed) and refusal.by_stop and not again:
+                await self._end_unsent(order_id)
         except (InvalidValue, AccountUnavailable) as error:
             # Nothing left; the row stays as it is and the recovery looks at it again.
             log.error("order_not_sendable", order=str(order_id), error=str(error))
         finally:
             self._leaving.discard(order_id)
 
-    async def _send_until_answered(self, lane: Lane, signed: SignedOrder, again: bool) -> Answer | None:
-        """The answer; None when it is certain that this process sent nothing, so that the order stays SUBMITTED."""
-        backoff, began = Backoff(0.05, _LONGEST_PAUSE_S), time.monotonic()
+    async def _send_until_answered(self, lane: Lane, signed: SignedOrder, kind: str, again: bool) -> Answer:
+        """The answer; raises the last RetryLater when it is certain that this process sent nothing."""
+        backoff, began = Backoff(0.05, _LONGEST_PAUSE_S), read_boot_clock()
+        late = RetryLater("waited_too_long", "its turn came too late: looked up before it is sent")
         while True:
             try:
                 async with self.lanes.slot(lane):
-                    return await self._send_once(lane, signed, again)
+                    if read_boot_clock() - began > RETRY_FOR_S:
+                        raise late
+                    return await self._send_once(lane, signed, kind, again)
             except RetryLater as refusal:
-                if refusal.slug == "gate_closed" or time.monotonic() - began > RETRY_FOR_S:
-                    log.warning("order_not_sent", order=str(signed.client_order_id), reason=refusal.slug)
-                    return None
+                if isinstance(refusal, GateClosed) and refusal.by_stop:
+                    raise
                 # The venue's own advice is kept to; without one the fleet spreads itself out.
-                await asyncio.sleep(min(refusal.after_s, _LONGEST_PAUSE_S) / 2 + backoff.next_delay_s())
+                pause = min(refusal.after_s, _LONGEST_PAUSE_S) / 2 + backoff.next_delay_s()
+                if refusal is late or read_boot_clock() - began + pause > RETRY_FOR_S:
+                    raise
+                await asyncio.sleep(pause)
 
-    async def _send_once(self, lane: Lane, signed: SignedOrder, again: bool) -> Answer:
+    async def _end_unsent(self, order_id: UUID) -> None:
+        """The stop held back an order that never left: it ends here. Sent after the lift, its price would be stale;
+        what it was to hedge is still owed, and is decided anew."""
+        try:
+            async with self._pool.connection() as conn:
+                row = await record_unsent(conn, order_id, self.name, STOPPED, utc_now())
+        except (psycopg.Error, PoolTimeout, OSError) as error:
+            log.warning("unsent_order_open", order=str(order_id), error=type(error).__name__)
+            return  # The recovery ends it.
+        if row is not None:
+            self.answers.announce([row])
+
+    async def _send_once(self, lane: Lane, signed: SignedOrder, kind: str, again: bool) -> Answer:
         order_id, started_ns = signed.client_order_id, time.time_ns()
         try:
-            with self.gate.pass_through() as check, permitted_by(check):
+            with self.gate.pass_through(kind) as check, permitted_by(check):
+                reach("executor.before_send")
                 said = await lane.client.submit(signed)
+                reach("executor.answered")
         except Rejected as refusal:
             if again:
                 return await self._evidence(lane, signed, refusal, started_ns)

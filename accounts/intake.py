@@ -16,8 +16,10 @@ from accounts.answers import utc_now
 from accounts.lanes import AccountUnavailable
 from accounts.ledger.orders import load_orders, record_denied, record_journal
 from accounts.ledger.rows import NewOrder, OrderRow
+from accounts.levels import pass_of
 from accounts.limits import Denied, Proposal, check
 from accounts.standing import load_standing, lock_market
+from streams.killpoints import reach
 from trading.enums import Action, OrderOrigin, OrderStatus, OrderType, Outcome
 from trading.errors import InvalidValue
 from trading.instruments import MarketSpec
@@ -64,9 +66,12 @@ class Intake:
                 denied = await record_denied(conn, row.id, judged.reason, now)
             else:
                 order_hash, body = journaled(judged)
+                reach("intake.before_journal")
                 if await record_journal(conn, row.id, order_hash, body, judged.salt, judged.sender, now):
                     ready = judged
+                reach("intake.before_commit")
         if ready is not None:
+            reach("intake.journaled")
             self._sender.send([ready])
         self._sender.announce(denied)
 
@@ -80,6 +85,7 @@ class Intake:
                 action=Action(row.action),
                 price=row.price,
                 size=row.size,
+                kind=pass_of(row.origin, row.exposure_id),
             ),
             standing,
         )

@@ -29,6 +29,7 @@ from accounts.executions import wallet_event
 from accounts.leases import AccountLeases
 from accounts.models import Account
 from accounts.reconciler import Reconciler
+from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import Platform
 from trading.errors import TradingError, VenueError
@@ -209,7 +210,9 @@ class WalletWatch:
         backoff = Backoff(0.05, 2.0)
         while True:
             try:
+                reach("listener.before_publish")
                 await self._publisher.publish(stream, event)
+                reach("listener.published")
             except (redis.RedisError, OSError) as error:
                 log.warning("event_delayed", account=self.account.name, error=type(error).__name__)
                 await asyncio.sleep(backoff.next_delay_s())

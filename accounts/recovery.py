@@ -4,7 +4,8 @@
     SUBMITTED or UNKNOWN for 4 s         → ask the venue by order hash:
         it knows the order               → its fills go to the bus first, then its status is written
         it does not (and would by now)   → the same bytes are sent again: the same hash, so the same order;
-                                           with a cancel asked for they are not, and after 30 s it is cancelled
+                                           with a cancel asked for, a stop or a halt they are not, and 30 s after
+                                           they could last have left the order is ended
         no answer                        → nothing changes; asked again in 4 s
     cancel asked for, still on the book  → asked again
     status not announced                 → announced
@@ -29,8 +30,11 @@ from accounts.cancellation import Canceller
 from accounts.gate import Gate
 from accounts.intake import Intake
 from accounts.lanes import AccountUnavailable, Lane, Lanes
+from accounts.ledger.clearance import record_absent, record_cleared
 from accounts.ledger.orders import load_unannounced, load_unsettled
 from accounts.ledger.rows import Answer, OrderRow
+from accounts.levels import lets_out, pass_of
+from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import OrderStatus, TradingState
 from trading.errors import NotFound, VenueError
@@ -41,7 +45,7 @@ Pool = AsyncConnectionPool[AsyncConnection[Any]]
 ORPHANED_AFTER = timedelta(seconds=4)
 """Longer than any HTTP time-out, and than the venue takes to register an order."""
 GIVEN_UP_AFTER = timedelta(seconds=30)
-"""No process tries an order for longer than 10 s in one go (`executor.RETRY_FOR_S`), and none has a longer time-out."""
+"""After `submitted_at`. Bytes leave within 3 s of it (`clearance.LEAVE_WITHIN`) and no time-out is longer than 3 s."""
 UNANNOUNCED_AFTER = timedelta(seconds=3)
 CANCEL_AGAIN_AFTER = timedelta(seconds=3)
 AT_ONCE = 64
@@ -60,13 +64,14 @@ log = structlog.get_logger()
 class Sender(Protocol):
     """The executor, as far as the recovery needs it."""
 
+    name: str
     gate: Gate
     lanes: Lanes
     answers: AnswerBook
 
     def is_sending(self, client_order_id: UUID) -> bool: ...
 
-    async def deliver(self, account_id: UUID, signed: SignedOrder, *, again: bool = False) -> None: ...
+    async def deliver(self, account_id: UUID, signed: SignedOrder, kind: str, *, again: bool = False) -> None: ...
 
 
 class Recovery:
@@ -128,15 +133,20 @@ class Recovery:
 
     async def _settle_sent(self, lane: Lane, row: OrderRow, order_hash: str, body: bytes) -> None:
         try:
+            reach("recovery.before_look")
             state = await lane.client.fetch_order(order_hash)
         except NotFound:
+            kind = pass_of(row.origin, row.exposure_id)
             if row.cancel_requested_at is not None:
-                self._give_up(row)
+                await self._give_up(row, "never reached the venue")
             elif lane.account.state == TradingState.HALTED:
-                self._leave(row, "account_halted")
-            else:
-                await self._send_again(row, order_hash, body)
+                await self._give_up(row, "account_halted")
+            elif self._sender.gate.permits(kind):
+                await self._send_again(row, order_hash, body, kind)
+            elif not lets_out(self._sender.gate.level, kind):
+                await self._give_up(row, "stopped")
             return
+        reach("recovery.found")
         complete = await self._canceller.sweep(lane, row)
         closed = complete and state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
         self._sender.answers.put(
@@ -150,21 +160,24 @@ class Recovery:
         )
         log.info("order_settled", order=str(row.id), before=row.status, venue_status=state.status.value)
 
-    async def _send_again(self, row: OrderRow, order_hash: str, body: bytes) -> None:
-        if not self._sender.gate.open:
-            return
+    async def _send_again(self, row: OrderRow, order_hash: str, body: bytes, kind: str) -> None:
+        async with self._pool.connection() as conn:
+            if not await record_cleared(conn, row.id, row.submitted_at, self._sender.name, utc_now()):
+                return  # Somebody else sends it, or has ended it.
         signed = SignedOrder(client_order_id=row.id, order_hash=order_hash, body=bytes(body))
         log.info("order_sent_again", order=str(row.id), before=row.status, attempts=row.attempts)
-        await self._sender.deliver(row.account_id, signed, again=True)
+        await self._sender.deliver(row.account_id, signed, kind, again=True)
 
-    def _give_up(self, row: OrderRow) -> None:
-        """A cancel is asked for and the venue has no such order: once nobody can still be sending it, it is over."""
-        if utc_now() - (row.submitted_at or row.created_at) < GIVEN_UP_AFTER:
-            self._leave(row, "cancelled before it reached the venue")
+    async def _give_up(self, row: OrderRow, reason: str) -> None:
+        """It may not be sent (again) and the venue has no such order: once nothing can be on its way, it is over."""
+        now = utc_now()
+        if now - (row.submitted_at or row.created_at) < GIVEN_UP_AFTER:
+            self._leave(row, reason)
             return
-        self._sender.answers.put(
-            Answer(client_order_id=row.id, status=OrderStatus.CANCELLED, reason="never reached the venue")
-        )
+        async with self._pool.connection() as conn:
+            ended = await record_absent(conn, row.id, row.submitted_at, reason, now)
+        if ended is not None:
+            self._sender.answers.announce([ended])
 
     def _leave(self, row: OrderRow, reason: str) -> None:
         """No evidence now: it stays as it is, with the reason, and goes to the end of the line."""

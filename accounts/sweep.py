@@ -15,6 +15,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from accounts.executions import missing, settled_fill
+from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import Platform
 from trading.events import FILL_EVENTS
@@ -53,9 +54,11 @@ async def sweep_fills(
     if not found:
         return Swept(published=0, complete=True)
     now_ns = time.time_ns()
+    reach("sweep.before_publish")
     await publisher.publish_many(
         FILL_EVENTS, [settled_fill(platform, str(account_id), account_name, fill, now_ns) for fill in found]
     )
+    reach("sweep.published")
     wanted = {fill.trade_id for fill in found}
     deadline = time.monotonic() + wait_s
     while time.monotonic() < deadline:

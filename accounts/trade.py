@@ -26,6 +26,7 @@ from identity.models import AuditEntry, User
 from markets.models import Market, market_key
 from markets.specs import spec_from_row
 from streams.connection import connect_now
+from streams.killpoints import reach
 from streams.publisher import publish_command_now
 from trading.commands import CancelOrder, Command, PlaceOrder, decode_command
 from trading.enums import Action, MarketStatus, Mode, OrderStatus, Platform
@@ -78,6 +79,7 @@ def place_order(command: PlaceOrder | Mapping[str, Any] | bytes, by: User | str,
                 "order.placed", user=by, subject=account, after=_told(published), reason=wanted.reason, source=source
             )
         _publish_after_commit(published)
+        reach("trade.before_commit")
     return Ticket(client_order_id=order_id, account_id=account.pk, market_key=order.market_key)
 
 
@@ -198,7 +200,9 @@ def _publish_after_commit(command: Command) -> None:
 def _publish(command: Command) -> None:
     """Wake the engine. The row is committed: should Redis be away, the recovery finds it there within seconds."""
     try:
+        reach("trade.committed")
         publish_command_now(_bus(settings.REDIS_URL), command)
+        reach("trade.published")
     except redis.RedisError as error:
         log.warning("command_unpublished", order=str(command.client_order_id), error=type(error).__name__)
         if isinstance(command, CancelOrder):

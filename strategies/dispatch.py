@@ -41,6 +41,7 @@ from strategies.inbox import Inbox
 from strategies.specs import SpecBook
 from strategies.surroundings import Surroundings, adjusted
 from strategies.watching import REJECTED
+from streams.killpoints import reach
 from trading.enums import OrderStatus, Outcome
 from trading.errors import TradingError
 from trading.events import Event
@@ -107,6 +108,7 @@ class Dispatcher:
         async with conn.pipeline(), conn.transaction():
             batch = FillBatch(inbox.received)
             opened = await open_dispatch(conn, batch.executions, [*looked_at, *inbox.rejections], now)
+            reach("dispatch.opened")
             batch.apply(opened.ledger)
             rows = opened.exposures
             await self._specs.ensure(conn, {row.market_key for row in rows})
@@ -121,6 +123,7 @@ class Dispatcher:
                 now=now,
             )
             evaluations, sent = self._decide(rows, batch.fills, looked_at, inbox.rejections, around)
+            reach("dispatch.signed")
             denied = [order for evaluation in evaluations for order in evaluation.denied]
             cursor = await queue_close(
                 conn,
@@ -130,10 +133,13 @@ class Dispatcher:
                 now,
             )
             alerts = await record_warnings(conn, evaluations, now)
+            reach("dispatch.before_commit")
+        reach("dispatch.committed")
         # An id that was taken already is another decision's order: it was, or will be, sent by whoever made it.
         new = await inserted_orders(cursor)
         leaving = [order for order in sent if order.id in new]
         self._signer.send(leaving)
+        reach("dispatch.sent")
         if len(leaving) != len(sent):
             log.warning("order_ids_taken", orders=[str(order.id) for order in sent if order.id not in new])
         return Dispatched(

@@ -23,6 +23,7 @@ from strategies.dispatch import SWEPT, Dispatched, Dispatcher
 from strategies.exposures import load_open_exposures
 from strategies.inbox import Inbox
 from strategies.specs import BookShelf, SpecBook
+from streams.killpoints import reach
 from streams.message import Message
 from streams.publisher import Publisher
 from streams.reader import GroupReader
@@ -132,8 +133,11 @@ class Engine:
     async def _handle(self, messages: Sequence[Message]) -> None:
         inbox = Inbox()
         inbox.take(messages)
+        reach("engine.before_dispatch")
         done = await self._dispatcher.dispatch(inbox)
+        reach("engine.dispatched")
         told = await self._dispatcher.record_words(inbox.words)
+        reach("engine.words_recorded")
         after = Inbox()
         for row in told:
             if row.exposure_id is not None and row.status in _ENDED:
@@ -146,7 +150,9 @@ class Engine:
         for command in inbox.commands:
             self._spawn(self._executor.handle_command(command))
         refused = {message.key for message, _ in inbox.refused}
+        reach("engine.before_ack")
         await self._reader.ack([message for message in messages if message.key not in refused])
+        reach("engine.acknowledged")
         for message, reason in inbox.refused:
             await self._reader.dead_letter(message, reason)
         self._executor.announce(told)
