@@ -6,8 +6,9 @@ found by REST have the same event id and the same trade id.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
-from trading.enums import FeeKind, Liquidity, OrderStatus, Platform
+from trading.enums import Action, FeeKind, Liquidity, OrderStatus, Outcome, Platform
 from trading.events import Event, Fill, FillFailed, FillSettled, OrderUpdate
 from trading.ids import event_id
 from venues.contract import OrderState, VenueFill, WalletEvent, WalletEventKind
@@ -91,6 +92,41 @@ def settled_fill(platform: Platform, account_id: str, account_name: str, fill: V
             fee_kind=FeeKind(fill.fee_kind),
             transaction_hash=fill.transaction_hash,
             venue_time_ms=fill.executed_at_ms,
+            received_at_ns=now_ns,
+        ),
+        now_ns,
+    )
+
+
+def failed_fill(
+    platform: Platform,
+    account_id: str,
+    account_name: str,
+    *,
+    market_id: str,
+    outcome: Outcome,
+    action: Action,
+    price: Decimal,
+    size: Decimal,
+    order_hash: str,
+    trade_id: str,
+    settlement_id: str,
+    now_ns: int,
+) -> Event:
+    """A settlement that failed unheard, as the wallet stream would have told it."""
+    return _event(
+        platform,
+        FillFailed(
+            account_id=account_id,
+            account_name=account_name,
+            market_id=market_id,
+            side=outcome,
+            action=action,
+            price=price,
+            shares=size,
+            order_hash=order_hash,
+            trade_id=trade_id,
+            settlement_id=settlement_id,
             received_at_ns=now_ns,
         ),
         now_ns,

@@ -1,6 +1,6 @@
 """The reconciler: what the venue says about an account's fills and orders, against the ledger.
 
-The listener runs it after every connect, before the account counts as connected; the worker every minute. It writes
+The listener runs it after every connect, before the account counts as connected; the worker every 30 s. It writes
 nothing itself: missing fills and changed orders enter by the bus, with the same ids the wallet stream would give them.
 The venue's status may lag behind the truth, so an order ends here only after its fills are in the books.
 """
@@ -20,6 +20,7 @@ from accounts.answers import utc_now
 from accounts.credentials import KnownAccount
 from accounts.executions import order_state
 from accounts.sweep import sweep_fills
+from accounts.unsettled import fail_silent_fills
 from streams.publisher import Publisher
 from trading.enums import OrderStatus
 from trading.errors import NotFound
@@ -55,6 +56,8 @@ class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
     """What one reconcile found."""
 
     fills_missing: int
+    fills_failed: int = 0
+    """Matched, and their settlement failed unheard."""
     orders_changed: int
     orders_foreign: int
     """Open at the venue and not ours: somebody trades this account elsewhere."""
@@ -76,14 +79,22 @@ class Reconciler:
         # After the orders: whatever filled an order that is no longer listed is in this answer, or in the next.
         fills = await client.fetch_fills(int(since.timestamp()) * 1000)
         swept = await sweep_fills(self._pool, self._publisher, account.platform, account.id, account.name, fills)
-        changed, foreign = 0, 0
+        changed, foreign, failed = 0, 0, 0
         if swept.complete:
             changed, foreign = await self._compare_orders(account, client, listed, began)
+            settled = {fill.trade_id for fill in fills}
+            failed = await fail_silent_fills(
+                self._pool, self._publisher, client, account.platform, account.id, account.name, settled, began
+            )
             await self._record(account.id, began)
         found = Reconciled(
-            fills_missing=swept.published, orders_changed=changed, orders_foreign=foreign, complete=swept.complete
+            fills_missing=swept.published,
+            fills_failed=failed,
+            orders_changed=changed,
+            orders_foreign=foreign,
+            complete=swept.complete,
         )
-        if swept.published or changed or foreign:
+        if swept.published or failed or changed or foreign:
             log.info("account_reconciled", account=account.name, **msgspec.structs.asdict(found))
         return found
 

@@ -31,7 +31,8 @@ SCHEDULE = {
     "sync-markets": every(60, "markets.tasks.sync_all_markets"),
     "trim-streams": every(30, "hedgerow.tasks.trim_streams"),
     "refresh-balances": every(30, "accounts.tasks.refresh_balances"),
-    "reconcile-accounts": every(60, "accounts.tasks.reconcile_accounts"),
+    "record-equity": every(30, "accounts.tasks.record_equity"),
+    "reconcile-accounts": every(30, "accounts.tasks.reconcile_accounts"),
 }
 
 app = Celery("hedgerow")

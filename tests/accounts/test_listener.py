@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from psycopg_pool import AsyncConnectionPool
+from redis import Redis
 
 from accounts.credentials import CredentialStore
 from accounts.lanes import Lanes
@@ -18,9 +19,9 @@ from accounts.reconciler import Reconciler
 from accounts.registration import change_account_state, update_account
 from accounts.vault import Opener
 from streams.connection import connect
-from tests.accounts.conftest import make_account
+from tests.accounts.conftest import bodies, make_account
 from trading.enums import OrderStatus, Platform
-from trading.events import ACCOUNT_EVENTS, FILL_EVENTS, TRADE_EVENTS, Event
+from trading.events import ACCOUNT_EVENTS, FILL_EVENTS, TRADE_EVENTS, Event, decode
 
 Events = Callable[[str], list[Event]]
 Start = Callable[..., Any]
@@ -274,6 +275,41 @@ async def test_order_ended_unheard_is_found_by_reconcile(
     assert found.orders_changed == 1
     await room.digest(redis_url)
     assert (await room.row(order.id)).status == "cancelled"
+
+
+async def test_settlement_that_failed_unheard_takes_fill_back(
+    room: Any, account: Account, paper: Any, start: Start, redis_url: str
+) -> None:
+    order = await resting_order(room, account)
+    lane = room.executor.lanes.get(account.pk)
+    reconciler = Reconciler(room.pool, room.publisher)
+    async with start():
+        await connected(account)
+        paper.faults({"kind": "fail_settlement", "count": 1})
+        paper.take(order.order_hash)
+
+        async def matched() -> bool:
+            return any(event.data.type == "fill" for event in map(decode, bodies(redis_url, FILL_EVENTS)))
+
+        await eventually(matched)
+    only_the_match(redis_url)
+    await room.digest(redis_url)
+    assert (await Order.objects.aget(pk=order.id)).filled == 10
+    assert (await reconciler.reconcile(lane.account, lane.client)).fills_failed == 0  # It may still settle.
+    async with room.pool.connection() as conn:
+        await conn.execute("UPDATE accounts_fill SET received_at = received_at - interval '1 minute'")
+    assert (await reconciler.reconcile(lane.account, lane.client)).fills_failed == 1
+    await room.digest(redis_url)
+    assert (await Order.objects.aget(pk=order.id)).filled == 0
+    assert (await Fill.objects.aget()).settlement == "failed"
+
+
+def only_the_match(redis_url: str) -> None:
+    """Lose every word on the fills but the first, as a dropped frame would."""
+    with Redis.from_url(redis_url) as bus:
+        for entry_id, fields in bus.xrange(FILL_EVENTS):
+            if decode(fields[b"event"]).data.type != "fill":
+                bus.xdel(FILL_EVENTS, entry_id)
 
 
 async def test_lanes_follow_changed_credentials(room: Any, account: Account, paper: Any) -> None:
