@@ -1,12 +1,15 @@
 """Live updates inside one web process: one reader of the bus feeds every open page of that process.
 
 It reads without a group, from now on: pages need no history, they refetch. Each page has a `Mailbox` that holds each
-signal at most once, so a slow page costs a few words of memory and holds nobody up.
+signal at most once, so a slow page costs a few words of memory and holds nobody up. A `Listener` (`/ws`) gets the
+messages themselves.
 """
 
 import asyncio
 import contextlib
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import redis
 import redis.asyncio
@@ -24,6 +27,22 @@ SPACING_S = 0.15
 commit what an event announces before the page asks for it."""
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message as it stands on the bus."""
+
+    stream: str
+    entry_id: str
+    body: bytes
+
+
+class Listener(Protocol):
+    """Something that wants the messages themselves. It must not wait, and must not fail."""
+
+    def hear(self, entries: Sequence[Entry], before: Mapping[str, bytes]) -> None:
+        """Messages, stream by stream. `before` is where the reader stood; `LiveFeed.positions` stands behind them."""
 
 
 class Mailbox:
@@ -52,9 +71,12 @@ class LiveFeed:
     """Reads the bus while somebody listens, and broadcasts to every mailbox. One per event loop."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._mailboxes: set[Mailbox] = set()
+        self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
+        self.positions: dict[str, bytes] = {}
+        """The last entry read of each stream. Kept while Redis is away, so that listeners miss nothing then."""
         self.is_reading = asyncio.Event()
         """Set while the reader stands on the bus: from then on nothing is missed."""
 
@@ -62,14 +84,31 @@ class LiveFeed:
         """A mailbox that gets every signal from now on. The first one starts the reader."""
         mailbox = Mailbox()
         self._mailboxes.add(mailbox)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="live feed")
+        self._begin()
         return mailbox
 
     async def leave(self, mailbox: Mailbox) -> None:
         """Give the mailbox back. The last one stops the reader."""
         self._mailboxes.discard(mailbox)
-        if not self._mailboxes and self._task is not None:
+        await self._end_if_alone()
+
+    def listen(self, listener: Listener) -> None:
+        """Let `listener` hear every message from now on. The first one starts the reader."""
+        self._listeners.add(listener)
+        self._begin()
+
+    async def unlisten(self, listener: Listener) -> None:
+        """Let it hear no more. The last one stops the reader."""
+        self._listeners.discard(listener)
+        await self._end_if_alone()
+
+    def _begin(self) -> None:
+        if self._task is None or self._task.done():
+            self.positions = {}
+            self._task = asyncio.create_task(self._run(), name="live feed")
+
+    async def _end_if_alone(self) -> None:
+        if not self._mailboxes and not self._listeners and self._task is not None:
             task, self._task = self._task, None
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -83,14 +122,15 @@ class LiveFeed:
     async def _run(self) -> None:
         missed = False
         while True:
-            client = connect_reader(self._url)
+            client = connect_reader(self.url)
             try:
-                positions = await load_ends(client)
+                if not self.positions:
+                    self.positions = await load_ends(client)
                 if missed:
                     self.broadcast(REFETCH)
                 self.is_reading.set()
                 while True:
-                    await self._read(client, positions)
+                    await self._read(client, self.positions)
             except (redis.RedisError, OSError, TimeoutError) as error:
                 log.warning("live_feed_lost", error=type(error).__name__)
                 missed = True
@@ -105,12 +145,19 @@ class LiveFeed:
         streams: dict[Any, Any] = {**positions}
         answer: Any = await client.xread(streams, count=COUNT, block=BLOCK_MS)
         signals: dict[str, None] = {}
+        heard: list[Entry] = []
+        before = dict(positions)
         for name, entries in entries_of(answer):
             for entry_id, fields in entries:
                 positions[name] = entry_id
-                signals[signal_of(name, fields.get(FIELD, b""))] = None
+                body = fields.get(FIELD, b"")
+                signals[signal_of(name, body)] = None
+                heard.append(Entry(name, entry_id.decode(), body))
         for signal in signals:
             self.broadcast(signal)
+        if heard:
+            for listener in self._listeners:
+                listener.hear(heard, before)
 
 
 async def load_ends(client: redis.asyncio.Redis) -> dict[str, bytes]:
