@@ -56,7 +56,8 @@ def mint(rows: Sequence[Sequence[Button]], telegram_id: int, now: datetime) -> l
             )
             made.append(callback)
             line.append({"text": button.label, "callback_data": encode_data(callback.id, telegram_id)})
-        keyboard.append(line)
+        if line:
+            keyboard.append(line)
     Callback.objects.bulk_create(made)
     return keyboard
 

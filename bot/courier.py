@@ -32,6 +32,7 @@ from bot.replies import Reply
 
 CHAT_SPACING_S = 1.05
 SPACING_S = 0.04
+BURST = 3
 TIMEOUT_S = 20
 
 log = structlog.get_logger()
@@ -70,20 +71,27 @@ def connect_bot(token: str, api_url: str) -> Bot:
 
 
 class Courier:
-    """Hands messages to Telegram, one at a time for each chat."""
+    """Hands messages to Telegram, in turn for each chat.
 
-    def __init__(self, bot: Bot, hands: Hands) -> None:
+    A chat takes BURST messages at once and then one every `spacing_s`; Telegram allows short bursts over its limit.
+    """
+
+    def __init__(self, bot: Bot, hands: Hands, spacing_s: float = CHAT_SPACING_S) -> None:
         self.bot = bot
         self._hands = hands
-        self._free_at: dict[int, float] = {}
+        self._spacing_s = spacing_s
+        self._used_until: dict[int, float] = {}
+        self._closed_until: dict[int, float] = {}
         self._next_at = 0.0
         self._locks: dict[int, asyncio.Lock] = {}
 
     def resting(self) -> list[int]:
         """Chats that may not be written to at this moment."""
         now = time.monotonic()
-        self._free_at = {chat: at for chat, at in self._free_at.items() if at > now}
-        return list(self._free_at)
+        self._closed_until = {chat: at for chat, at in self._closed_until.items() if at > now}
+        self._used_until = {chat: at for chat, at in self._used_until.items() if at > now}
+        full = now + (BURST - 1) * self._spacing_s
+        return [*self._closed_until, *(chat for chat, at in self._used_until.items() if at > full)]
 
     async def send(self, telegram_id: int, reply: Reply, *, silent: bool = False) -> int:
         """Send and give the message's id. Raises NotSent (TryLater, Gone, Refused) or Uncertain.
@@ -114,9 +122,10 @@ class Courier:
 
     async def _take_turn(self, telegram_id: int) -> None:
         now = time.monotonic()
-        at = max(now, self._free_at.get(telegram_id, now), self._next_at)
-        self._next_at = at + SPACING_S if at <= now + SPACING_S else self._next_at
-        self._free_at[telegram_id] = at + CHAT_SPACING_S
+        used = max(now, self._used_until.get(telegram_id, now))
+        at = max(now, used - (BURST - 1) * self._spacing_s, self._next_at, self._closed_until.get(telegram_id, now))
+        self._used_until[telegram_id] = used + self._spacing_s
+        self._next_at = max(now, self._next_at) + SPACING_S
         if at > now:
             await asyncio.sleep(at - now)
 
@@ -144,7 +153,7 @@ class Courier:
     def _sorted(self, error: Exception, telegram_id: int) -> Exception:
         """What the error means. Its own text is not kept: a request's address holds the token."""
         if isinstance(error, TelegramRetryAfter):
-            self._free_at[telegram_id] = time.monotonic() + error.retry_after
+            self._closed_until[telegram_id] = time.monotonic() + error.retry_after
             log.warning("telegram_flood", retry_after=error.retry_after)
             return TryLater(error.retry_after, is_flood=True)
         if isinstance(error, TelegramForbiddenError):

@@ -54,7 +54,7 @@ class Conversation:
     def __init__(self, courier: Courier, hands: Hands) -> None:
         self._courier = courier
         self._hands = hands
-        self._pace = Throttle(most=20, seconds=20)
+        self._pace = Throttle(most=30, seconds=20)
         self._guesses = Throttle(most=5, seconds=600)
         self._strangers = Throttle(most=3, seconds=30)
 

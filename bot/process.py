@@ -4,12 +4,13 @@ Any number may run; one leads. When it dies or loses its database connection, th
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 
 import structlog
 
 from bot.commands import alerting, catalogue, desk, money, orders, running, starting
-from bot.courier import Courier, connect_bot
+from bot.courier import CHAT_SPACING_S, Courier, connect_bot
 from bot.dispatch import Conversation
 from bot.hands import Hands
 from bot.intake import NAME, Intake
@@ -27,6 +28,7 @@ SUBJECTS = (starting, desk, money, orders, catalogue, running, alerting)
 STOP_S = 12.0
 
 log = structlog.get_logger()
+logging.getLogger("aiogram.event").setLevel(logging.WARNING)  # its info lines are one an update
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class BotSettings:
     webhook_secret: str = field(default="", repr=False)
     webhook_host: str = "127.0.0.1"
     webhook_port: int = 8090
+    chat_spacing_s: float = CHAT_SPACING_S
 
 
 class BotProcess:
@@ -67,7 +70,7 @@ class BotProcess:
         settings, hands, over = self._settings, Hands(), asyncio.Event()
         bot = connect_bot(settings.token, settings.api_url)
         redis = connect_reader(settings.redis_url)
-        courier = Courier(bot, hands)
+        courier = Courier(bot, hands, settings.chat_spacing_s)
         conversation = Conversation(courier, hands)
         updates = Updates(bot, conversation.dispatcher(), hands)
         reader = GroupReader(redis, BOT, NAME, READER_GROUPS[BOT].streams, count=256, block_ms=500)

@@ -125,6 +125,8 @@ def trade(request: Request) -> Reply:
         check_grid(order, spec)
     except (InvalidValue, ValueError) as error:
         return refuse_words(request, "trade", str(error))
+    except ArithmeticError:
+        return refuse_words(request, "trade", "A figure is too large.")
     text = (
         f"{bold('Place this order?')} ({esc(found.mode.upper())})\n"
         f"{order.action} {amount(order.shares)} {order.side} @ {amount(order.price)}, limit\n"

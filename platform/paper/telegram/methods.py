@@ -193,6 +193,8 @@ async def set_commands(server: Server, fields: Fields, bot: dict[str, Any]) -> A
 async def set_webhook(server: Server, fields: Fields, bot: dict[str, Any]) -> Any:
     server.world.webhook = str(fields.get("url") or "")
     server.world.webhook_secret = str(fields.get("secret_token") or "")
+    for update in list(server.world.updates) if server.world.webhook else []:
+        server.deliver(update)
     server.changed()
     return True
 

@@ -1,0 +1,105 @@
+"""The emergency stop from a chat: asked twice, expiring, for the right role, and while everything else is busy."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from accounts.models import Desk
+from bot.callbacks import encode_data
+from bot.models import Callback
+from identity.models import AuditEntry, User
+from tests.bot.conftest import BotThread, Person, wait_for
+from tests.desk_rows import DeskRows
+
+Link = Callable[..., Person]
+
+
+def test_stop_needs_level_and_confirmation(bot: BotThread, link: Link, trader: User, desk: DeskRows) -> None:
+    person = link(trader)
+    shown = person.ask("/stop the book looks wrong")
+    assert "Strategies that will not hedge: 1" in shown["plain"]
+    assert "Accounts that will not trade: 10" in shown["plain"]
+    asked = person.press(shown, "No new orders")
+    assert "Are you sure?" in asked["plain"]
+    assert not Desk.objects.get().stopped
+    done = person.press(asked, "Yes: stop now")
+    assert "Stopped." in done["plain"]
+    row = Desk.objects.get()
+    assert (row.stopped, row.level, row.reason, row.changed_by) == (True, "no_new", "the book looks wrong", "trader")
+    entry = AuditEntry.objects.get(action="desk.stopped")
+    assert (entry.user, entry.source) == (trader, "bot")
+
+
+def test_stop_is_told_to_every_chat_once(
+    bot: BotThread, link: Link, trader: User, viewer: User, desk: DeskRows
+) -> None:
+    person, other = link(trader), link(viewer)
+    person.press(person.press(person.ask("/stop now"), "No new"), "Yes")
+    wait_for(lambda: any("The desk stopped, by trader: now" in text for text in other.texts()))
+    person.ask("/status")
+    assert sum("The desk stopped" in text for text in other.texts()) == 1
+
+
+def test_viewer_cannot_stop(bot: BotThread, link: Link, viewer: User, desk: DeskRows) -> None:
+    answer = link(viewer).ask("/stop")
+    assert "needs the role trader" in answer["plain"]
+    assert not answer["buttons"]
+    assert not Desk.objects.get().stopped
+
+
+def test_role_lost_between_the_questions_counts(bot: BotThread, link: Link, trader: User, desk: DeskRows) -> None:
+    person = link(trader)
+    asked = person.press(person.ask("/stop"), "No new orders")
+    trader.groups.set([User.groups.field.related_model.objects.get(name="viewer")])
+    assert "needs the role trader" in person.press(asked, "Yes")["plain"]
+    assert not Desk.objects.get().stopped
+
+
+def test_expired_confirmation_does_nothing(bot: BotThread, link: Link, trader: User, desk: DeskRows) -> None:
+    person = link(trader)
+    asked = person.press(person.ask("/stop"), "No new orders")
+    for callback in Callback.objects.filter(action="stop_now"):
+        callback.expires_at -= timedelta(minutes=2)
+        callback.save()
+    query = person.press_data(asked, person.button(asked, "Yes"))
+    assert person.toast(query) == "This button has expired: ask again."
+    assert not Desk.objects.get().stopped
+
+
+def test_somebody_elses_button_is_refused(
+    bot: BotThread, link: Link, trader: User, operator: User, desk: DeskRows
+) -> None:
+    owner, other = link(trader), link(operator)
+    asked = owner.press(owner.ask("/stop"), "No new orders")
+    assert other.toast(other.press_data(asked, owner.button(asked, "Yes"))) == "This button is not for you."
+    callback = Callback.objects.get(action="stop_now")
+    signed_for_another = encode_data(callback.id, other.id)
+    assert other.toast(other.press_data(asked, signed_for_another)) == "This button has expired: ask again."
+    assert not Desk.objects.get().stopped
+
+
+def test_only_an_admin_lifts_the_stop(bot: BotThread, link: Link, trader: User, operator: User, desk: DeskRows) -> None:
+    Desk.objects.update(stopped=True, level="no_new", generation=1)
+    assert "needs the role admin" in link(trader).ask("/resume")["plain"]
+    admin = link(operator)
+    assert "trades again" in admin.press(admin.press(admin.ask("/resume checked"), "Trade again"), "Yes")["plain"]
+    assert not Desk.objects.get().stopped
+    assert AuditEntry.objects.get(action="desk.lifted").reason == "checked"
+
+
+@pytest.mark.parametrize("commands", [12])
+def test_stop_works_while_all_else_is_busy(
+    commands: int, bot: BotThread, link: Link, trader: User, desk: DeskRows, database_url: str
+) -> None:
+    person = link(trader)
+    with psycopg.connect(database_url) as conn:
+        conn.execute("LOCK TABLE accounts_position IN ACCESS EXCLUSIVE MODE")
+        for _ in range(commands):
+            person.say("/positions")
+        asked = person.press(person.ask("/stop"), "No new orders")
+        assert "Stopped." in person.press(asked, "Yes")["plain"]
+        assert Desk.objects.get().stopped
+        conn.rollback()
+    wait_for(lambda: sum(text == "Nothing is held." for text in person.texts()) == commands)
