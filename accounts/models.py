@@ -243,3 +243,31 @@ class EngineLease(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class EquityPoint(models.Model):
+    """What the whole desk was worth at one moment. Null is unknown, never zero: an unread balance, a share unpriced."""
+
+    at = models.DateTimeField(primary_key=True)
+    collateral = AmountField(null=True, help_text="Σ balances; null while some account's was never read.")
+    value = AmountField(null=True, help_text="Σ shares at their mark; null while some market has no mark.")
+    cost = AmountField(help_text="What these shares cost.")
+    realized = AmountField()
+    accounts = models.IntegerField()
+    unmarked = models.IntegerField(default=0, help_text="Positions without a mark.")
+
+    class Meta:
+        ordering = ["-at"]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def equity(self) -> Decimal | None:
+        """Collateral and shares together; None when either is unknown."""
+        return None if self.collateral is None or self.value is None else self.collateral + self.value
+
+    @property
+    def profit(self) -> Decimal | None:
+        """Realized and unrealized result since the first fill; deposits do not move it."""
+        return None if self.value is None else self.realized + self.value - self.cost

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncMinute
 
 from accounts.gate import TTL_S
@@ -34,6 +34,18 @@ def load_fleet() -> list[Account]:
 def count_active_accounts() -> int:
     """Accounts that may send orders."""
     return Account.objects.exclude(state=TradingState.HALTED.value).count()
+
+
+def load_connections() -> list[tuple[str, int, int, datetime | None]]:
+    """Per platform: accounts, those connected, and when one of them last changed."""
+    connected = Count("id", filter=Q(connection=Account.Connection.CONNECTED))
+    rows = Account.objects.order_by("platform").values_list("platform")
+    return list(rows.annotate(total=Count("id"), connected=connected, since=Max("connection_at")))
+
+
+def count_positions() -> int:
+    """Outcomes of which some account holds shares."""
+    return Position.objects.exclude(size=0).count()
 
 
 def load_fill_counts(since: datetime) -> dict[uuid.UUID, int]:

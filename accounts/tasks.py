@@ -3,7 +3,10 @@
 from functools import cache
 
 from celery import shared_task
+from django.utils import timezone
 
+from accounts.equity import record_equity as record_equity_point
+from accounts.equity import remove_old_points
 from accounts.reconcile_rounds import Rounds
 from accounts.registration import announce_unannounced
 
@@ -28,3 +31,11 @@ def reconcile_accounts() -> int:
     """
     announce_unannounced()
     return _rounds().reconcile()
+
+
+@shared_task(ignore_result=True)
+def record_equity() -> None:
+    """Keep one point of the desk's equity curve, and drop those too old to be looked at."""
+    now = timezone.now()
+    record_equity_point(now)
+    remove_old_points(now)

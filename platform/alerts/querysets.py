@@ -1,6 +1,6 @@
 """Alert rows as pages and the bot ask for them."""
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from alerts.models import Alert
 
@@ -8,3 +8,8 @@ from alerts.models import Alert
 def load_open() -> QuerySet[Alert]:
     """Alerts nobody has acknowledged, the last seen first."""
     return Alert.objects.filter(acknowledged_at__isnull=True).order_by("-last_seen_at")
+
+
+def count_open() -> dict[str, int]:
+    """How many open alerts there are of each severity."""
+    return dict(load_open().order_by().values_list("severity").annotate(count=Count("id")))

@@ -7,7 +7,9 @@ from typing import Any
 
 from accounts import querysets as ledger
 from accounts.models import Account, Fill, Order
+from hedgerow.charts import load_equity_part
 from hedgerow.sparkline import draw_sparkline
+from hedgerow.vitals import load_alerts, load_health
 from strategies import querysets as exposures
 from strategies.models import Exposure
 from trading.enums import TradingState
@@ -139,6 +141,9 @@ def load_summary(now: datetime) -> dict[str, Any]:
 PARTS = {
     "state": load_state,
     "summary": load_summary,
+    "equity": load_equity_part,
+    "health": load_health,
+    "alerts": load_alerts,
     "fleet": load_fleet,
     "exposures": load_exposures,
     "fills": load_fills,

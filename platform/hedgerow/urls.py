@@ -4,11 +4,12 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from hedgerow import assets, controls, health, metrics, pages
+from hedgerow import assets, charts, controls, health, metrics, pages
 from hedgerow.api import api, refuse_unknown
 
 urlpatterns = [
     path("", pages.show_desk, name="desk"),
+    path("equity.json", charts.answer_equity, name="equity"),
     path("desk/stop", controls.stop, name="stop"),
     path("desk/lift", controls.lift, name="lift"),
     path("telegram/", include("bot.urls")),

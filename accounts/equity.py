@@ -1,0 +1,99 @@
+"""The desk's equity over time: one point a task records every half minute, and the points a chart reads.
+
+A position's mark is its market's payout once resolved, before that the price of our own last fill there, in YES terms.
+No venue is asked, so a point costs one statement at any size.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection
+
+from accounts.models import EquityPoint
+
+MOST_POINTS = 400
+"""A chart is never given more; the last point of each stretch stands for it."""
+KEPT = timedelta(days=400)
+
+_MEASURE = """
+WITH held AS (
+    SELECT market_id, outcome, size, cost FROM accounts_position WHERE size <> 0
+), marks AS (
+    SELECT m.id, coalesce(m.payout_yes, (
+        SELECT CASE f.outcome WHEN 'yes' THEN f.price ELSE 1 - f.price END FROM accounts_fill f
+        WHERE f.market_id = m.id ORDER BY f.id DESC LIMIT 1)) AS yes_price
+    FROM markets_market m WHERE m.id IN (SELECT market_id FROM held)
+), valued AS (
+    SELECT held.size * CASE held.outcome WHEN 'yes' THEN marks.yes_price ELSE 1 - marks.yes_price END AS value
+    FROM held JOIN marks ON marks.id = held.market_id
+)
+SELECT (SELECT CASE WHEN count(*) = count(balance_at) THEN coalesce(sum(collateral), 0) END FROM accounts_account),
+       (SELECT CASE WHEN count(*) = count(value) THEN coalesce(sum(value), 0) END FROM valued),
+       (SELECT coalesce(sum(cost), 0) FROM held),
+       (SELECT coalesce(sum(realized), 0) FROM accounts_position),
+       (SELECT count(*) FROM accounts_account),
+       (SELECT count(*) FILTER (WHERE value IS NULL) FROM valued)
+"""
+_THINNED = """
+SELECT DISTINCT ON (stretch) at, collateral, value, cost, realized, accounts, unmarked
+FROM (SELECT *, div(extract(epoch FROM at)::numeric, %s) AS stretch FROM accounts_equitypoint WHERE at >= %s) AS points
+ORDER BY stretch, at DESC
+"""
+
+
+def record_equity(now: datetime) -> EquityPoint | None:
+    """Measure the desk and keep the point; None while there is no account to measure."""
+    point = measure(now)
+    if not point.accounts:
+        return None
+    point.save(force_insert=True)
+    return point
+
+
+def measure(now: datetime) -> EquityPoint:
+    """The desk as the tables have it, not saved. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_MEASURE)
+        collateral, value, cost, realized, accounts, unmarked = cursor.fetchone()
+    return EquityPoint(
+        at=now,
+        collateral=collateral,
+        value=value,
+        cost=cost,
+        realized=realized,
+        accounts=accounts,
+        unmarked=unmarked,
+    )
+
+
+def load_equity(since: datetime, now: datetime) -> list[EquityPoint]:
+    """Points since then, oldest first, thinned to what a chart can show. One query."""
+    stretch = max(1, int((now - since).total_seconds()) // MOST_POINTS)
+    return list(EquityPoint.objects.raw(_THINNED, [stretch, since]))
+
+
+def load_result_since(since: datetime) -> Decimal | None:
+    """How the result moved from the first point since then to the last; None when either is unknown. Two queries."""
+    points = EquityPoint.objects.filter(at__gte=since)
+    return moved([point for point in (points.order_by("at").first(), points.order_by("-at").first()) if point])
+
+
+def moved(points: Sequence[EquityPoint]) -> Decimal | None:
+    """The result of the last point less that of the first."""
+    if not points:
+        return None
+    first, last = points[0].profit, points[-1].profit
+    return None if first is None or last is None else last - first
+
+
+def load_latest_point_at() -> datetime | None:
+    """When the last point was recorded: the worker's sign of life."""
+    latest: datetime | None = EquityPoint.objects.order_by("-at").values_list("at", flat=True).first()
+    return latest
+
+
+def remove_old_points(now: datetime) -> int:
+    """Drop points nobody looks at any more; returns how many."""
+    removed, _ = EquityPoint.objects.filter(at__lt=now - KEPT).delete()
+    return removed
