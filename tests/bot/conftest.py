@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from django.utils import timezone
 from bot.models import TelegramChat
 from bot.process import BotProcess, BotSettings
 from identity.models import User
+from markets.models import Market
 from streams.connection import connect_now
 from streams.publisher import publish_now
 from tests.desk_rows import DeskRows, make_desk
@@ -264,6 +266,7 @@ def link(person: Callable[[], Person]) -> Callable[..., Person]:
 def desk(database_url: str) -> DeskRows:
     """Accounts, pairs, markets, exposures; an engine lease would make a stop wait, so there is none."""
     rows = make_desk(datetime.now(UTC))
+    Market.objects.update(yes_token="1", no_token="2", lot=Decimal("0.01"))
     rows.strategy._meta.apps.get_model("accounts", "EngineLease").objects.all().delete()
     return rows
 

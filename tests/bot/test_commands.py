@@ -94,7 +94,6 @@ def test_group_chats_get_no_answer(bot: BotThread, link: Link, trader: User) -> 
 
 
 def test_confirmed_trade_becomes_one_order(bot: BotThread, link: Link, trader: User, desk: DeskRows) -> None:
-    Market.objects.update(yes_token="1", no_token="2", lot=Decimal("0.01"))
     person = link(trader)
     first = person.ask("/trade predict-01 100 buy yes 10 0.55")
     assert "Worth 5.5" in first["plain"]
@@ -125,7 +124,6 @@ def test_confirmed_trade_becomes_one_order(bot: BotThread, link: Link, trader: U
 def test_wrong_trade_says_what_to_change(
     words: str, says: str, bot: BotThread, link: Link, trader: User, desk: DeskRows
 ) -> None:
-    Market.objects.update(yes_token="1", no_token="2", lot=Decimal("0.01"))
     answer = link(trader).ask(f"/trade {words}")
     assert "Usage" in answer["plain"]
     assert says in answer["plain"]
