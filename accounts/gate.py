@@ -13,6 +13,7 @@ The desk is one row (`Desk`) with a generation that grows with every stop and li
    TTL. The stop therefore waits, on its own clock, for each lease's word ("I have seen your generation, and nothing I
    sent is unanswered"), or, where no word comes, until TTL and a margin have passed since its commit. Two clocks are
    never compared; only their speed must agree (the margin).
+   A stop's level says which orders it lets out (`levels`); the word is about the sends that it does not.
 4. A process that was paused (SIGSTOP, a suspended machine, a long garbage collection) wakes with its deadline passed:
    the clock is CLOCK_BOOTTIME, which runs on meanwhile, and `check` is called by the HTTP session in the same step, on
    the same thread, that hands the bytes to the socket (`venues.permit`). Nothing is awaited in between.
@@ -30,12 +31,14 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
 import structlog
 from psycopg import AsyncConnection
 
+from accounts.levels import LEVELS, NO_NEW, OTHER, PASSES, lets_out
 from trading.errors import RetryLater
 
 TTL_S = 2.0
@@ -51,7 +54,8 @@ WITH desk AS (
     SELECT generation, stopped, level FROM accounts_desk WHERE id = 1 FOR SHARE
 ), lease AS (
     INSERT INTO accounts_enginelease (name, pid, generation_seen, started_at, renewed_at)
-    SELECT %(name)s, %(pid)s, CASE WHEN %(quiet)s OR NOT desk.stopped THEN desk.generation ELSE %(seen)s END,
+    SELECT %(name)s, %(pid)s,
+           CASE WHEN NOT desk.stopped OR desk.level = ANY(%(quiet)s) THEN desk.generation ELSE %(seen)s END,
            clock_timestamp(), clock_timestamp()
     FROM desk
     ON CONFLICT (name) DO UPDATE
@@ -68,10 +72,11 @@ log = structlog.get_logger()
 
 
 class GateClosed(RetryLater):
-    """The desk is stopped, or this process's lease is over. Nothing left."""
+    """The desk is stopped (`by_stop`), or this process's lease is over. Nothing left."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, *, by_stop: bool = False) -> None:
         super().__init__("gate_closed", why, after_s=RENEW_EVERY_S)
+        self.by_stop = by_stop
 
 
 def read_boot_clock() -> float:
@@ -101,8 +106,8 @@ class Gate:
         self._renew_every_s = renew_every_s
         self._clock = clock
         self._deadline = float("-inf")
-        self._stopped = True
-        self._sending = 0
+        self._closed = True
+        self._sending = dict.fromkeys(PASSES, 0)
         self._acknowledged = -1
         self._owes_word = False
         self._conn: AsyncConnection[Any] | None = None
@@ -110,30 +115,38 @@ class Gate:
 
     @property
     def open(self) -> bool:
-        """Whether an order may leave now. Costs one clock reading."""
-        return not self._stopped and self._clock() < self._deadline
+        """Whether any order may leave now: the desk trades and the lease is fresh. Costs one clock reading."""
+        return self.permits(OTHER)
 
     @property
     def sending(self) -> int:
         """Sends that have passed the gate and have no answer yet."""
-        return self._sending
+        return sum(self._sending.values())
 
-    def check(self) -> None:
-        """Raises GateClosed unless an order may leave now. To be called in the very step that writes to the socket."""
-        if self._stopped:
-            raise GateClosed(f"the desk is stopped ({self.level})" if self.level else "no lease yet")
+    def permits(self, kind: str) -> bool:
+        """Whether an order on this pass (`levels.pass_of`) may leave now."""
+        return not self._closed and lets_out(self.level, kind) and self._clock() < self._deadline
+
+    def check(self, kind: str = OTHER) -> None:
+        """Raises GateClosed unless an order on this pass may leave now. To be called in the very step that writes to
+        the socket."""
+        if self._closed:
+            raise GateClosed("no lease yet")
+        if not lets_out(self.level, kind):
+            raise GateClosed(f"the desk is stopped ({self.level})", by_stop=True)
         if self._clock() >= self._deadline:
             raise GateClosed("this process's lease is over")
 
     @contextmanager
-    def pass_through(self) -> Iterator[Callable[[], None]]:
-        """Count a send until its answer is in: a stop's word is given only when none is out. Yields `check`."""
-        self.check()
-        self._sending += 1
+    def pass_through(self, kind: str = OTHER) -> Iterator[Callable[[], None]]:
+        """Count a send until its answer is in: a stop's word is given only when none it forbids is out. Yields the
+        check to make at the socket."""
+        self.check(kind)
+        self._sending[kind] += 1
         try:
-            yield self.check
+            yield partial(self.check, kind)
         finally:
-            self._sending -= 1
+            self._sending[kind] -= 1
 
     async def start(self) -> None:
         """Take the first lease and keep it renewed. Raises psycopg.Error when the database cannot be reached."""
@@ -142,15 +155,15 @@ class Gate:
 
     async def close(self) -> None:
         """Stop sending and give the lease back, so that no stop waits for this process."""
-        self._stopped = True
+        self._closed = True
         if self._task is not None:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
         await self._disconnect()
-        self._stopped = True
-        if self._sending:
+        self._closed = True
+        if self.sending:
             return  # An answer is out: the lease must run its time.
         with contextlib.suppress(psycopg.Error, OSError, TimeoutError):
             async with asyncio.timeout(self._ttl_s):
@@ -200,7 +213,9 @@ class Gate:
 
     async def _renew(self, conn: AsyncConnection[Any]) -> None:
         began = self._clock()
-        quiet = self._sending == 0 and not self.open
+        # Levels on which nothing they forbid is out, nor can begin before this statement is done.
+        still = [kind for kind in PASSES if not self._sending[kind] and not self.permits(kind)]
+        quiet = [level for level in LEVELS if all(lets_out(level, kind) or kind in still for kind in PASSES)]
         async with asyncio.timeout(self._ttl_s):
             cursor = await conn.execute(
                 _RENEW, {"name": self.name, "pid": os.getpid(), "quiet": quiet, "seen": self._acknowledged}
@@ -211,9 +226,9 @@ class Gate:
             raise psycopg.DataError("the desk has no row: run the migrations")
         generation, stopped, level, seen = row
         changed = generation != self.generation
-        self.generation, self.level, self._acknowledged = generation, level if stopped else "", seen
-        self._stopped = stopped
-        self._deadline = float("-inf") if stopped else began + self._ttl_s
+        self.generation, self.level, self._acknowledged = generation, (level or NO_NEW) if stopped else "", seen
+        self._closed = False
+        self._deadline = began + self._ttl_s
         if changed:
             log.info("gate_changed", lease=self.name, generation=generation, stopped=stopped, stop_level=level)
         self._owes_word = stopped and seen != generation

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 
+from accounts.levels import CLOSING, OTHER, lets_out
 from trading.enums import Action, MarketStatus, Outcome, TradingState
 from trading.instruments import MarketSpec
 from trading.positions import delta
@@ -45,6 +46,8 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
     action: Action
     price: Decimal
     size: Decimal
+    kind: str = OTHER
+    """Its pass (`levels.pass_of`): what a stop's level goes by."""
 
 
 class OwnOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +64,8 @@ class OwnOrder(msgspec.Struct, frozen=True, kw_only=True):
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """All that a verdict depends on, read in one transaction."""
 
-    desk_stopped: bool
+    desk_level: str
+    """The level of the stop in force; empty while the desk trades."""
     account_state: TradingState
     market: MarketSpec | None
     """None for a market the catalogue does not know."""
@@ -77,8 +81,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 def check(order: Proposal, standing: Standing) -> Verdict:
     """The first thing that speaks against `order`, or ALLOWED."""
-    if standing.desk_stopped:
-        return Denied("desk_halted", "the desk is stopped")
+    if not lets_out(standing.desk_level, order.kind):
+        return Denied("desk_halted", f"the desk is stopped ({standing.desk_level})")
     if standing.account_state is TradingState.HALTED:
         return Denied("account_halted", "the account is halted")
     if standing.market is None:
@@ -87,6 +91,8 @@ def check(order: Proposal, standing: Standing) -> Verdict:
         return Denied("market_closed", f"the market is {standing.market.status}")
     others = [own for own in standing.own_orders if own.id != order.id]
     mine = [own for own in others if own.account_id == order.account_id]
+    if order.kind == CLOSING and not reduces(order, standing.held, mine):
+        return Denied("not_reducing", "a closing order may only reduce what the account holds")
     if standing.account_state is TradingState.REDUCING and not reduces(order, standing.held, mine):
         return Denied("account_reducing", "the account only takes orders that reduce its position")
     return check_sizes(order, standing, mine) or check_crossing(order, others) or ALLOWED

@@ -15,7 +15,8 @@ Connection = AsyncConnection[Any]
 
 _ACCOUNT = """
 SELECT a.state, a.max_order, a.max_position, a.max_notional_per_day,
-       coalesce((SELECT stopped FROM accounts_desk WHERE id = 1), true)
+       coalesce((SELECT CASE WHEN stopped THEN coalesce(nullif(level, ''), 'no_new') ELSE '' END
+                 FROM accounts_desk WHERE id = 1), 'no_new')
 FROM accounts_account a WHERE a.id = %s
 """
 
@@ -54,9 +55,9 @@ async def load_standing(conn: Connection, order: OrderRow, now: datetime) -> Sta
         specs = await load_specs(conn, [order.market_key])
     if account_row is None or day_row is None:
         raise LookupError(f"order {order.id} has no account")
-    state, max_order, max_position, max_notional, stopped = account_row
+    state, max_order, max_position, max_notional, level = account_row
     return Standing(
-        desk_stopped=stopped,
+        desk_level=level,
         account_state=TradingState(state),
         market=specs.get(order.market_key),
         max_order=max_order,

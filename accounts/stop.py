@@ -11,23 +11,24 @@ from datetime import datetime
 import redis
 import structlog
 from django.conf import settings
+from django.core.exceptions import PermissionDenied
 from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts.gate import CHANNEL, FORGET_AFTER_S, TTL_S
+from accounts.levels import LEVELS, NO_NEW, is_milder
 from accounts.models import Desk
 from identity.audit import record_audit
 from identity.models import AuditEntry, User
+from identity.roles import Role, has_role
 from streams.connection import connect_now
 from streams.publisher import publish_now
 from trading.events import ACCOUNT_EVENTS, DeskStopped, Event
 from trading.ids import event_id
 
-SYSTEM = AuditEntry.Source.SYSTEM.value
-NO_NEW = "no_new"
-LEVELS = (NO_NEW,)
-"""What a stop may be. Each level refuses at least all that the one before refuses."""
+__all__ = ["LEVELS", "NO_NEW", "StopReceipt", "lift_stop", "pull_stop"]
 
+SYSTEM = AuditEntry.Source.SYSTEM.value
 MARGIN_S = 0.25
 """For clocks that run at different speeds, and for a renewal's way to the database."""
 DRAIN_S = 5.0
@@ -56,7 +57,8 @@ class StopReceipt:
 def pull_stop(level: str, by: User | str, reason: str, *, source: str = SYSTEM, ttl_s: float = TTL_S) -> StopReceipt:
     """Stop the desk and wait until it has stopped. `by` is a user, or the name of what acts; `source` is the audit's.
 
-    Raises ValueError for an unknown level, RuntimeError inside an open transaction (which could still roll back), and
+    A stopped desk may be stopped harder, never milder: that would be a lift. Raises ValueError for an unknown or milder
+    level, RuntimeError inside an open transaction (which could still roll back), and
     a database error when the stop could not be written: then nothing is stopped.
     """
     if level not in LEVELS:
@@ -95,7 +97,12 @@ def pull_stop(level: str, by: User | str, reason: str, *, source: str = SYSTEM, 
 
 
 def lift_stop(by: User | str, reason: str, *, source: str = SYSTEM) -> int:
-    """Let the desk trade again; returns the new generation. Lifting a desk that trades is a new generation too."""
+    """Let the desk trade again; returns the new generation. Lifting a desk that trades is a new generation too.
+
+    Raises PermissionDenied for a user without the role admin, whoever called this.
+    """
+    if isinstance(by, User) and not has_role(by, Role.ADMIN):
+        raise PermissionDenied("Lifting the stop needs the role admin.")
     generation = _record(False, "", by, reason, source)
     log.warning("desk_lifted", generation=generation, by=str(by))
     _announce(generation, "", by, reason)
@@ -106,6 +113,8 @@ def _record(stopped: bool, level: str, by: User | str, reason: str, source: str)
     now = timezone.now()
     with transaction.atomic(durable=True):
         desk = Desk.objects.select_for_update().get(pk=1)
+        if stopped and desk.stopped and is_milder(level, desk.level):
+            raise ValueError(f"the desk is stopped at {desk.level}: {level} would loosen it, which only a lift does")
         before = {"stopped": desk.stopped, "level": desk.level, "generation": desk.generation}
         desk.stopped, desk.level, desk.generation = stopped, level, desk.generation + 1
         desk.changed_by, desk.reason, desk.changed_at = str(by)[:150], reason[:255], now

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 
 from accounts.ledger.rows import OrderProgress
+from accounts.levels import HEDGE, NO_NEW, lets_out
 from strategies.config import DeltaNeutralConfig
 from strategies.exposure import ExposureState
 from strategies.exposures import AccountRow, ExposureRow, OpenOrder
@@ -94,7 +95,9 @@ def build_state(
         strategy_day_notional=sum((total for (_, strategy), total in day.items() if strategy == row.strategy_id), ZERO),
         now=around.now,
         book=around.books.get(row.market_key),
-        desk_state=TradingState.HALTED if row.desk_stopped else TradingState.ACTIVE,
+        desk_state=TradingState.HALTED
+        if row.desk_stopped and not lets_out(row.desk_level or NO_NEW, HEDGE)
+        else TradingState.ACTIVE,
         strategy_state=TradingState(row.strategy_state),
         primary=_standing(primary, row, around) if primary is not None else None,
         alternates=_alternates(row, config, around) if config.ladder else {},

@@ -68,6 +68,8 @@ class OrderOrigin(StrEnum):
     STRATEGY = "strategy"
     QUOTER = "quoter"
     REHEARSAL = "rehearsal"
+    CLOSING = "closing"
+    """Sells what an account holds; it may only reduce."""
 
 
 class Liquidity(StrEnum):

@@ -5,16 +5,19 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from accounts.lanes import AccountUnavailable
+from accounts.ledger.clearance import record_absent, record_cleared, record_unsent
+from accounts.levels import HEDGE_ONLY
 from accounts.models import Account, Order
 from accounts.registration import change_account_state
 from accounts.stop import NO_NEW, lift_stop, pull_stop
 from tests.accounts.conftest import make_account, open_room
-from trading.enums import OrderStatus
+from trading.enums import OrderOrigin, OrderStatus
 from trading.errors import Rejected
 from trading.events import TRADE_EVENTS, Event
 from venues.contract import OrderTicket, SignedOrder
@@ -201,20 +204,55 @@ async def test_unknown_account_cannot_be_signed_for(room: Any, account: Account)
         room.executor.prepare(order, room.market)
 
 
-async def test_stopped_desk_keeps_order_until_lifted(room: Any, account: Account, paper: Any) -> None:
+async def test_order_a_stop_held_back_ends_stopped(room: Any, account: Account, paper: Any, events: Events) -> None:
+    """Sent after the lift its price would be stale: it ends, and what it was to hedge is decided anew."""
     [order] = await room.journal(room.order(account))
     await asyncio.to_thread(pull_stop, NO_NEW, "test", "drill")
     room.executor.send([order])
-    await asyncio.sleep(0.3)
-    await room.age(order.id)
-    await room.executor.recover_fully()
-    assert (await room.row(order.id)).status == "submitted"
-    assert not paper.snapshot(account.address)["orders"]
+    row = await room.until(order.id, OrderStatus.CANCELLED)
+    assert row.reason == "stopped"
     await asyncio.to_thread(lift_stop, "test", "over")
     await asyncio.sleep(0.3)
     await room.age(order.id)
     await room.executor.recover_fully()
-    await room.until(order.id, OrderStatus.ACCEPTED)
+    assert not paper.snapshot(account.address)["orders"]
+    assert told(events, order.id) == ["cancelled"]
+
+
+async def test_orphan_under_a_stop_ends_by_evidence(room: Any, account: Account, paper: Any) -> None:
+    """Its engine died before the send. While its bytes could still be on their way it stays; then it ends."""
+    [order] = await room.journal(room.order(account))
+    await asyncio.to_thread(pull_stop, NO_NEW, "test", "drill")
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    assert (await room.row(order.id)).status == "submitted"
+    await Order.objects.filter(pk=order.id).aupdate(submitted_at=datetime.now(UTC) - timedelta(minutes=1))
+    await asyncio.sleep(0.2)
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    row = await room.until(order.id, OrderStatus.CANCELLED)
+    assert row.reason == "stopped"
+    assert not paper.snapshot(account.address)["orders"]
+
+
+async def test_order_cleared_meanwhile_is_not_ended(room: Any, account: Account) -> None:
+    """Two engines read the same orphan: whoever clears it to leave wins, and the other cannot end it."""
+    [order] = await room.journal(room.order(account))
+    seen, now = (await room.row(order.id)).submitted_at, datetime.now(UTC)
+    async with room.pool.connection() as conn:
+        assert await record_cleared(conn, order.id, seen, "engine-two", now)
+        assert await record_absent(conn, order.id, seen, "stopped", now) is None
+        assert await record_unsent(conn, order.id, room.executor.name, "stopped", now) is None
+        assert not await record_cleared(conn, order.id, seen, "engine-three", now)
+
+
+async def test_hedge_leaves_while_only_hedges_may(room: Any, account: Account) -> None:
+    await asyncio.to_thread(pull_stop, HEDGE_ONLY, "test", "drill")
+    [hedge, other] = await room.send(
+        room.order(account, exposure_id=uuid4()), room.order(account, origin=OrderOrigin.USER)
+    )
+    await room.until(hedge.id, OrderStatus.ACCEPTED)
+    assert (await room.until(other.id, OrderStatus.CANCELLED)).reason == "stopped"
 
 
 async def test_unannounced_status_is_announced_later(room: Any, account: Account, events: Events) -> None:
@@ -274,6 +312,10 @@ async def test_halted_account_resends_nothing(room: Any, account: Account, paper
     await asyncio.sleep(0.2)
     row = await room.row(order.id)
     assert (row.status, row.reason) == ("submitted", "account_halted")
+    await Order.objects.filter(pk=order.id).aupdate(submitted_at=datetime.now(UTC) - timedelta(minutes=1))
+    await room.age(order.id)
+    await room.executor.recover_fully()
+    assert (await room.row(order.id)).status == "cancelled"
     assert not paper.snapshot(account.address)["orders"]
 
 

@@ -41,7 +41,7 @@ def own(outcome: Outcome, action: Action, price: str, size: str = "10", account:
 
 
 def standing(**fields: Any) -> Standing:
-    values: dict[str, Any] = {"desk_stopped": False, "account_state": TradingState.ACTIVE, "market": MARKET}
+    values: dict[str, Any] = {"desk_level": "", "account_state": TradingState.ACTIVE, "market": MARKET}
     return Standing(**{**values, **fields})
 
 
@@ -53,7 +53,7 @@ def code(verdict: Any) -> str:
     ("fields", "expected"),
     [
         ({}, "allowed"),
-        ({"desk_stopped": True}, "desk_halted"),
+        ({"desk_level": "no_new"}, "desk_halted"),
         ({"account_state": TradingState.HALTED}, "account_halted"),
         ({"account_state": TradingState.REDUCING}, "account_reducing"),
         ({"account_state": TradingState.REDUCING, "held": {NO: Decimal(10)}}, "allowed"),
