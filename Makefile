@@ -7,7 +7,7 @@ PRODUCT := $(patsubst %/,%,$(sort $(dir $(wildcard platform/ $(foreach room,acco
 BENCHMARKS := $(filter-out %_sink.py,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run stop status test check lint format types contracts lock bench clean
+.PHONY: help setup dev run stop status test check lint format types contracts lock faults bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ lock: dev ## pin requirements*.in anew (needs a network)
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes requirements-dev.in -o requirements-dev.txt
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes deploy/requirements-uv.in -o deploy/requirements-uv.txt
 	@! grep -nE '://' requirements.txt requirements-dev.txt deploy/requirements-uv.txt # no package index may be named in a lock
+
+faults: dev ## kill every step of the path in turn, stop under load, race engines (about eight minutes)
+	@$(PY) -m pytest -m faults -p no:cacheprovider tests/faults $(ARGS)
 
 bench: dev ## the benchmarks; each prints one JSON line last
 	@for file in $(BENCHMARKS); do echo "== $$file" && $(PY) $$file || exit 1; done

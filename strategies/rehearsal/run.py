@@ -18,18 +18,18 @@ from pathlib import Path
 from django.db import connections
 from django.utils import timezone
 
-from accounts.models import Fill, Order
+from accounts.models import Order
 from strategies.models import Exposure
 from strategies.paper_venue import PaperVenue
 from strategies.rehearsal import processes
-from strategies.rehearsal.audit import NEVER_LEFT, UNDECIDED, Baseline, Findings, audit, is_dust, load_baseline
+from strategies.rehearsal.audit import NEVER_LEFT, Baseline, Findings, audit, load_baseline
 from strategies.rehearsal.desk import RehearsalDesk, Stand, stand_accounts
 from strategies.rehearsal.load import Load
 from strategies.rehearsal.patience import RanOut, patiently
+from strategies.rehearsal.quiet import what_is_open
 from strategies.rehearsal.report import Report, count_hedged, make_report
 from strategies.rehearsal.storm import Storm
 from strategies.rehearsal.truth import VenueTruth, load_truth
-from trading.enums import Settlement
 from trading.values import ZERO
 
 QUIET_ROUNDS = 3
@@ -144,7 +144,7 @@ class Rehearsal:
         while True:
             now = patiently(lambda: load_truth(self._venue, addresses, 0), deadline + 30)
             truth = now.since(self._before)
-            open_words = patiently(partial(self._open, desk, truth, since), deadline + 30)
+            open_words = patiently(partial(what_is_open, desk.stands, truth, since), deadline + 30)
             quiet = 0 if open_words else quiet + 1
             if open_words and time.monotonic() - told_at > TELL_EVERY_S:
                 told_at = time.monotonic()
@@ -155,32 +155,6 @@ class Rehearsal:
                 self._say(f"the time is over: {open_words or 'it was quiet for a moment only'}")
                 return truth
             time.sleep(ROUND_S)
-
-    def _open(self, desk: RehearsalDesk, truth: VenueTruth, since: datetime) -> str:
-        """What is still open, in words."""
-        accounts = [account.pk for account in stand_accounts(desk.stands).values()]
-        if truth.pending:
-            return f"{truth.pending} executions are not settled at the venue"
-        orders = Order.objects.filter(account_id__in=accounts, created_at__gte=since)
-        if undecided := orders.filter(status__in=UNDECIDED).count():
-            return f"the fate of {undecided} orders is open"
-        fills = Fill.objects.filter(account_id__in=accounts, received_at__gte=since)
-        if unsettled := fills.filter(settlement=Settlement.MATCHED.value).count():
-            return f"{unsettled} fills are not settled in the ledger"
-        happened = {e.trade_id for e in truth.executions.values() if e.state != "failed"}
-        if late := happened - set(fills.values_list("trade_id", flat=True)):
-            return f"{len(late)} fills are not in the ledger"
-        flying = Exposure.objects.filter(pair__in=[stand.pair.pair for stand in desk.stands]).exclude(in_flight=0)
-        if flying.exists():
-            return f"{flying.count()} exposures have a hedge in flight"
-        owing = Exposure.objects.filter(pair__in=[stand.pair.pair for stand in desk.stands]).exclude(need=0)
-        stands = {stand.key: stand for stand in desk.stands}
-        open_needs = [
-            exposure
-            for exposure in owing.select_related("strategy", "hedge_account")
-            if exposure.market_id in stands and not is_dust(stands[exposure.market_id], exposure)
-        ]
-        return f"{len(open_needs)} exposures owe more than dust ({open_needs[0].reason})" if open_needs else ""
 
     def _report(
         self,

@@ -1,0 +1,73 @@
+"""Every named step of the path, and a SIGKILL there: afterwards the books are right. `make faults` runs them all."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from accounts.models import Order, Position
+from strategies.models import Exposure
+from streams.killpoints import KILL_POINTS, make_reach
+from tests.faults.house import House
+from tests.faults.killing import Killing
+
+ROOT = Path(__file__).resolve().parents[2]
+A_FEW = ("dispatch.committed", "executor.answered", "listener.published")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+def test_a_few_kill_points_survive(open_house: Callable[..., House]) -> None:
+    killing = Killing(open_house())
+    for point in A_FEW:
+        killing.run(point)
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(1200)
+def test_every_kill_point_survives(open_house: Callable[..., House], capsys: pytest.CaptureFixture[str]) -> None:
+    house = open_house()
+    killing = Killing(house)
+    failed: dict[str, str] = {}
+    for point in KILL_POINTS:
+        try:
+            killing.run(point)
+        except AssertionError as error:
+            failed[point] = str(error)[:500]
+    with capsys.disabled():
+        print(f"\nkill points tried: {len(killing.tried)}, survived: {len(killing.tried) - len(failed)}")
+        for point, reason in failed.items():
+            print(f"  {point}: {reason}")
+    assert not failed
+    replay_changes_nothing(house)
+
+
+def replay_changes_nothing(house: House) -> None:
+    before = books()
+    assert house.replay()
+    house.wait_until_read()
+    house.check()
+    assert books() == before
+
+
+def books() -> tuple[list[object], ...]:
+    return (
+        list(Exposure.objects.order_by("pk").values_list("pk", "primary", "hedged", "in_flight", "need")),
+        list(Position.objects.order_by("pk").values_list("pk", "size", "cost", "realized", "fees", "cash")),
+        list(Order.objects.order_by("pk").values_list("pk", "status", "filled", "order_hash")),
+    )
+
+
+def test_every_kill_point_lies_on_the_path() -> None:
+    sources = "".join(path.read_text() for room in ("accounts", "strategies") for path in (ROOT / room).rglob("*.py"))
+    assert set(re.findall(r'\breach\("([a-z_.]+)"\)', sources)) == set(KILL_POINTS)
+
+
+def test_live_process_cannot_be_armed() -> None:
+    for mode in ("live", ""):
+        with pytest.raises(ValueError, match="paper mode only"):
+            make_reach({"HEDGEROW_KILL_AT": "dispatch.opened", "HEDGEROW_MODE": mode})
+    with pytest.raises(ValueError, match="no kill point"):
+        make_reach({"HEDGEROW_KILL_AT": "dispatch.nowhere", "HEDGEROW_MODE": "paper"})
+    make_reach({"HEDGEROW_MODE": "live"})("dispatch.opened")
