@@ -131,6 +131,8 @@ def _open(request: urllib.request.Request) -> Any:
     except urllib.error.HTTPError as error:
         with error:
             said = error.read().decode("utf-8", "replace")[:300]
+        if error.code == 429 or error.code >= 500:  # a fault it was told to commit, or a restart
+            raise PaperVenueDown(f"the paper venue answered {error.code}") from None
         raise PaperVenueRefused(f"{request.selector} answered {error.code}: {said}") from None
     except (OSError, urllib.error.URLError) as error:
         raise PaperVenueDown(f"no paper venue answers ({type(error).__name__})") from None
