@@ -89,6 +89,12 @@ class Exposure(models.Model):
             models.Index(fields=["-updated_at"], name="exposure_newest"),
         ]
 
+    @property
+    def rung_name(self) -> str:
+        """What the ladder's present rung does; empty without a ladder."""
+        ladder = self.strategy.config.get("ladder") or []
+        return str(ladder[self.rung].get("kind", "")) if self.rung < len(ladder) else ""
+
     def __str__(self) -> str:
         return f"{self.market_id} {self.need.normalize():f}"
 

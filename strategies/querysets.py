@@ -2,14 +2,17 @@
 
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import F, Min, Q, Sum
-from django.db.models.functions import Abs
+from django.db.models import Count, F, Min, Q, Sum
+from django.db.models.functions import Abs, Coalesce
 
+from accounts.models import Order
+from markets.fields import AmountField
 from strategies.models import Exposure, Strategy
-from trading.enums import TradingState
+from trading.enums import OrderStatus, TradingState
 
 OPEN = Q(unhedged_since__isnull=False) | ~Q(need=0) | ~Q(in_flight=0)
 """An exposure that still owes something: shares unhedged, or a hedge on its way."""
@@ -43,6 +46,37 @@ def load_oldest_unhedged() -> datetime | None:
     """Since when some exposure has been unhedged without pause; None when all is hedged."""
     oldest: datetime | None = Exposure.objects.aggregate(oldest=Min("unhedged_since"))["oldest"]
     return oldest
+
+
+@dataclass(frozen=True)
+class Unhedged:
+    """What is open over all exposures."""
+
+    exposures: int
+    shares: Decimal
+    at_risk: Decimal
+    """Collateral that is lost if all those shares lose."""
+    since: datetime | None
+    climbing: int
+    """Exposures beyond the first rung of their ladder."""
+
+
+def load_unhedged() -> Unhedged:
+    """The desk's sum of `strategies.watching`."""
+    found = Exposure.objects.filter(unhedged_since__isnull=False).aggregate(
+        exposures=Count("pk"),
+        shares=Coalesce(Sum("unhedged"), Decimal(0), output_field=AmountField()),
+        at_risk=Coalesce(Sum("at_risk"), Decimal(0), output_field=AmountField()),
+        since=Min("unhedged_since"),
+        climbing=Count("pk", filter=Q(rung__gt=0)),
+    )
+    return Unhedged(**found)
+
+
+def load_denied_counts() -> dict[str, int]:
+    """How many orders we refused ourselves, by reason code."""
+    rows = Order.objects.filter(status=OrderStatus.DENIED.value).order_by()
+    return dict(rows.values_list("reason").annotate(total=Count("pk")))
 
 
 def count_active_strategies() -> int:

@@ -3,7 +3,8 @@
 Served to staff, and to addresses in `HEDGEROW_METRICS_ADDRESSES` (loopback) when no proxy stands in between.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -25,9 +26,20 @@ UNION ALL SELECT 'alert', severity, count(*) FROM alerts_alert WHERE acknowledge
 FIGURES = """
 SELECT (SELECT stopped::int FROM accounts_desk),
        (SELECT count(*) FROM accounts_enginelease WHERE renewed_at > now() - interval '2 seconds'),
-       (SELECT coalesce(sum(abs(need)), 0) FROM strategies_exposure),
-       (SELECT coalesce(max(extract(epoch FROM now() - unhedged_since)), 0) FROM strategies_exposure
-         WHERE unhedged_since IS NOT NULL)
+       e.shares, e.seconds, e.at_risk
+FROM (SELECT coalesce(sum(unhedged), 0) AS shares, coalesce(sum(at_risk), 0) AS at_risk,
+             coalesce(max(extract(epoch FROM now() - unhedged_since)), 0) AS seconds
+      FROM strategies_exposure WHERE unhedged_since IS NOT NULL) AS e
+"""
+EXPOSURES = """
+SELECT s.name, a.name, e.market_id, e.unhedged, extract(epoch FROM now() - e.unhedged_since), e.at_risk, e.rung
+FROM strategies_exposure e
+JOIN strategies_strategy s ON s.id = e.strategy_id
+JOIN accounts_account a ON a.id = e.primary_account_id
+WHERE e.unhedged_since IS NOT NULL ORDER BY e.at_risk DESC LIMIT 200
+"""
+DENIED = """
+SELECT split_part(reason, ':', 1), count(*) FROM accounts_order WHERE status = 'denied' GROUP BY 1
 """
 LATENCY = """
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_us), percentile_cont(0.99) WITHIN GROUP (ORDER BY latency_us)
@@ -56,15 +68,20 @@ def collect_rows() -> Iterator[Metric]:
         for family, label, count in cursor.fetchall():
             families[family].add_metric([label], count)  # type: ignore[attr-defined]
         cursor.execute(FIGURES)
-        stopped, engines, shares, seconds = cursor.fetchone()
+        stopped, engines, shares, seconds, at_risk = cursor.fetchone()
+        cursor.execute(DENIED)
+        denied = cursor.fetchall()
+        cursor.execute(EXPOSURES)
+        exposures = cursor.fetchall()
         cursor.execute(LATENCY)
         median, slowest = cursor.fetchone()
     yield from families.values()
     yield GaugeMetricFamily("hedgerow_desk_stopped", "1 while the emergency stop is pulled.", value=stopped or 0)
     yield GaugeMetricFamily("hedgerow_engines", "Engines with a fresh lease to send.", value=engines)
     yield GaugeMetricFamily(
-        "hedgerow_unhedged_shares", "Shares still to be hedged, all exposures.", value=float(shares)
+        "hedgerow_unhedged_shares", "Shares no fill has covered yet, all exposures.", value=float(shares)
     )
+    yield GaugeMetricFamily("hedgerow_dollars_at_risk", "Lost if all those shares lose.", value=float(at_risk))
     yield GaugeMetricFamily("hedgerow_unhedged_seconds", "Age of the oldest unhedged share.", value=float(seconds))
     latency = GaugeMetricFamily(
         "hedgerow_fill_to_order_seconds", "Fill's arrival to order leaving, last 1000 hedges.", labels=["quantile"]
@@ -73,6 +90,26 @@ def collect_rows() -> Iterator[Metric]:
         if microseconds is not None:
             latency.add_metric([quantile], float(microseconds) / 1e6)
     yield latency
+    refused = GaugeMetricFamily("hedgerow_orders_denied", "Orders we refused ourselves.", labels=["reason"])
+    for reason, count in denied:
+        refused.add_metric([reason], count)
+    yield refused
+    yield from collect_exposures(exposures)
+
+
+def collect_exposures(rows: Iterable[tuple[Any, ...]]) -> Iterator[Metric]:
+    """What is unhedged, exposure by exposure: the 200 with most at risk."""
+    labels = ["strategy", "account", "market"]
+    families = (
+        GaugeMetricFamily("hedgerow_exposure_unhedged_shares", "Shares no fill has covered yet.", labels=labels),
+        GaugeMetricFamily("hedgerow_exposure_unhedged_seconds", "Since when there are some.", labels=labels),
+        GaugeMetricFamily("hedgerow_exposure_dollars_at_risk", "Lost if those shares lose.", labels=labels),
+        GaugeMetricFamily("hedgerow_exposure_rung", "The place on the strategy's ladder.", labels=labels),
+    )
+    for strategy, account, market, *figures in rows:
+        for family, figure in zip(families, figures, strict=True):
+            family.add_metric([strategy, account, market], float(figure))
+    yield from families
 
 
 def collect_streams() -> Iterator[Metric]:

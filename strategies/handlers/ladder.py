@@ -106,7 +106,7 @@ def _begun(state: HedgeState, owed: Decimal) -> Step:
     if state.changed_at is not None and state.changed_at > step.since:
         return anew
     # All the shares this rung was climbed for are covered: the others are younger, and begin at the bottom.
-    return anew if step.next_rung is None and not step.owed else step
+    return step if step.owed else anew
 
 
 def _last(state: HedgeState) -> int:

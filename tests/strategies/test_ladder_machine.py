@@ -93,7 +93,7 @@ class LadderMachine(RuleBasedStateMachine):
         assert row.rung_owed >= 0
 
     def teardown(self):
-        """Once the venue behaves and fills what it is sent, everything owed is hedged, or dust, or a person was called."""
+        """Once the venue fills what it is sent, everything owed is hedged, or dust, or a person was called."""
         desk = self.desk
         for held in desk.open:
             held.status = "accepted"

@@ -1,5 +1,7 @@
 """docs/hedging.md, run: every row of its tables is what the code does."""
 
+import json
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -12,6 +14,9 @@ from strategies.exposure import ExposureState, yes_price_of
 from strategies.handlers.crossing import clear_price
 from strategies.handlers.delta_neutral import DeltaNeutral
 from strategies.handlers.plan import RestingOrder, Wake
+from strategies.rungs import RungKind
+from strategies.watching import watch
+from tests.strategies.ladders import BEGIN, HEDGE, PRIMARY, SPARE, Desk
 from trading.enums import Action, Outcome
 from trading.fees import fee_per_share
 from trading.positions import delta
@@ -111,5 +116,54 @@ def test_documented_defaults_are_the_defaults():
     assert documented == actual
 
 
+LADDER = json.loads(PAGE.split("```json")[1].split("```")[0])
+ACCOUNTS = {PRIMARY: "primary", HEDGE: "hedge", SPARE: "spare"}
+
+
+def happen(desk, words):
+    """What the row says, and then what the engine and the venue make of it within the second."""
+    if words.startswith("the primary "):
+        desk.fill_primary(words.removeprefix("the primary ").replace("buys", "buy"))
+    elif words.startswith("refused: "):
+        desk.end(desk.open[0])
+        desk.look(rejected=words.removeprefix("refused: "))
+        desk.look(swept=True)
+    elif words.endswith(" fill"):
+        desk.fill(desk.open[0], words.split()[0])
+    else:
+        desk.look()
+        desk.end_cancelled()
+        if words.endswith(" late"):
+            desk.fill(desk.orders[1], words.split()[-3])
+        desk.look(swept=True)
+
+
+@pytest.mark.parametrize("steps", tables(["second", "what happens", "rung", "resting after it", "on account"]))
+def test_ladder_climbs_as_the_table_says(steps):
+    desk = Desk(ladder=LADDER)
+    for second, words, rung, resting, account in steps:
+        desk.now = BEGIN + timedelta(seconds=int(second))
+        happen(desk, words)
+        out = [f"{held.words.rsplit(' ', 3)[0]} {text(held.remaining)} @ {held.order.price:.2f}" for held in desk.open]
+        assert (desk.kind, ", ".join(out) or "nothing") == (rung, resting), second
+        assert {ACCOUNTS[held.order.account_id] for held in desk.open} == {account} - {""}
+
+
+def test_every_kind_of_rung_is_on_the_page():
+    assert [row[0].strip("`") for row in tables(["kind", "what it does", "fields"])[0]] == list(RungKind)
+
+
+@pytest.mark.parametrize(
+    ("shares", "unhedged", "risk"), tables(["open shares", "unhedged shares", "dollars at risk"])[0]
+)
+def test_shares_at_risk_are_what_the_table_says(shares, unhedged, risk):
+    exposure = ExposureState()
+    for words in shares.split(", "):
+        _, outcome, size, price = order(f"buy {words}")
+        exposure = exposure.apply_primary(delta(outcome, Action.BUY, size), yes_price_of(outcome, price))
+    figures = watch(exposure, D(1), BEGIN)
+    assert (figures.unhedged_shares, figures.dollars_at_risk) == (D(unhedged), D(risk))
+
+
 def test_every_table_on_the_page_was_read():
-    assert len([line for line in PAGE.splitlines() if line.startswith("| ---")]) == 6
+    assert len([line for line in PAGE.splitlines() if line.startswith("| ---")]) == 11
