@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count, F, Min, Q, Sum
+from django.db.models import Count, F, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Abs, Coalesce
 
-from accounts.models import Order
+from accounts.models import Fill, Order
 from markets.fields import AmountField
-from strategies.models import Exposure, Strategy
+from strategies.models import Decision, Exposure, Pair, Strategy
 from trading.enums import OrderStatus, TradingState
 
 OPEN = Q(unhedged_since__isnull=False) | ~Q(need=0) | ~Q(in_flight=0)
@@ -82,3 +82,49 @@ def load_denied_counts() -> dict[str, int]:
 def count_active_strategies() -> int:
     """Strategies that may order something."""
     return Strategy.objects.exclude(state=TradingState.HALTED.value).count()
+
+
+def load_strategies() -> list[Strategy]:
+    """Every strategy with its enabled pairs counted and what it owes. One query."""
+    owed = Exposure.objects.filter(strategy=OuterRef("pk")).order_by().values("strategy")
+    return list(
+        Strategy.objects.annotate(
+            pairs_enabled=Count("pairs", filter=Q(pairs__enabled=True)),
+            open_exposures=Subquery(owed.filter(OPEN).annotate(n=Count("id")).values("n")),
+            owed=Subquery(owed.annotate(total=Sum("unhedged")).values("total")),
+            risked=Subquery(owed.annotate(total=Sum("at_risk")).values("total")),
+        ).order_by("name")
+    )
+
+
+def load_pairs(strategy_id: uuid.UUID) -> list[Pair]:
+    """A strategy's pairs with their accounts, the disabled ones last."""
+    pairs = Pair.objects.filter(strategy_id=strategy_id).select_related("primary", "hedge")
+    return list(pairs.order_by("-enabled", "primary__name", "hedge__name"))
+
+
+def load_exposures_of_strategy(strategy_id: uuid.UUID, limit: int) -> list[Exposure]:
+    """One strategy's exposures, longest unhedged first."""
+    rows = Exposure.objects.filter(strategy_id=strategy_id).defer("lots")
+    rows = rows.select_related("market", "primary_account", "hedge_account")
+    return list(rows.order_by(F("unhedged_since").asc(nulls_last=True), "-updated_at")[:limit])
+
+
+def count_open_exposures(strategy_id: uuid.UUID) -> int:
+    """Its exposures that still owe something."""
+    return Exposure.objects.filter(OPEN, strategy_id=strategy_id).count()
+
+
+def load_decisions(strategy_id: uuid.UUID, limit: int) -> list[Decision]:
+    """One strategy's last decisions, newest first, each with its exposure's accounts and market."""
+    rows = Decision.objects.filter(exposure__strategy_id=strategy_id).defer("exposure__lots")
+    accounts = ("exposure__market", "exposure__primary_account", "exposure__hedge_account")
+    return list(rows.select_related("exposure", *accounts).order_by("-id")[:limit])
+
+
+def load_primary_fills(account_ids: Collection[uuid.UUID], limit: int) -> list[Fill]:
+    """The last fills of these accounts that were no hedges, oldest first, with their markets."""
+    fills = Fill.objects.filter(account_id__in=account_ids, exposure_id__isnull=True).select_related(
+        "account", "market"
+    )
+    return list(reversed(fills.order_by("-received_at", "-id")[:limit]))

@@ -12,6 +12,7 @@ urlpatterns = [
     path("equity.json", charts.answer_equity, name="equity"),
     path("desk/stop", controls.stop, name="stop"),
     path("desk/lift", controls.lift, name="lift"),
+    path("strategies/", include("strategies.urls")),
     path("telegram/", include("bot.urls")),
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
