@@ -1,4 +1,4 @@
-"""Rounds over all accounts, for the worker's periodic tasks: reconcile each, refresh each balance.
+"""Rounds over all accounts, for the worker's periodic tasks: reconcile each, refresh each balance, read positions.
 
 A worker process keeps one `Rounds`, with its event loop, pool and venue clients, from task to task: logging every
 account in anew each minute would spend the venue's request budget on nothing.
@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import redis
 import structlog
@@ -24,6 +25,7 @@ from markets.endpoints import load_endpoints
 from streams.connection import connect
 from streams.publisher import Publisher
 from trading.errors import VenueError
+from venues.contract import VenuePosition
 
 AT_ONCE = 4
 
@@ -47,6 +49,17 @@ class Rounds:
     def refresh_balances(self) -> int:
         """Refresh every account's balance; returns how many were read."""
         read: int = self._runner.run(self._each(self._refresh))
+        return read
+
+    def read_positions(self) -> dict[UUID, list[VenuePosition]]:
+        """What the venue says every account holds; an account that could not be read is not in it."""
+        read: dict[UUID, list[VenuePosition]] = {}
+
+        async def one(lane: Lane) -> int:
+            read[lane.account.id] = await lane.client.fetch_positions()
+            return 1
+
+        self._runner.run(self._each(one))
         return read
 
     def close(self) -> None:

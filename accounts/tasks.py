@@ -1,6 +1,7 @@
 """Celery tasks of the accounts: what the schedule in `hedgerow.celery` runs in a worker that has the vault's key."""
 
 from functools import cache
+from uuid import UUID
 
 from celery import shared_task
 from django.utils import timezone
@@ -9,12 +10,18 @@ from accounts.equity import record_equity as record_equity_point
 from accounts.equity import remove_old_points
 from accounts.reconcile_rounds import Rounds
 from accounts.registration import announce_unannounced
+from venues.contract import VenuePosition
 
 
 @cache
 def _rounds() -> Rounds:
     """This worker process's own; made with its first task, after the fork."""
     return Rounds()
+
+
+def read_positions() -> dict[UUID, list[VenuePosition]]:
+    """What each account's venue says it holds, for tasks of the floors above; unreadable accounts are left out."""
+    return _rounds().read_positions()
 
 
 @shared_task(ignore_result=True)

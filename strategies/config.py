@@ -55,7 +55,7 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
     ladder: tuple[Rung, ...] = ()
     """What is tried, one after the other, when a hedge does not fill. Empty: one limit order rests at its bound."""
-    imbalance_threshold: Decimal | None = None
+    imbalance_threshold: Decimal | None = ONE
     """Shares by which an account's venue position may differ from the ledger before a person is told."""
     imbalance_halt: Decimal | None = None
     """Shares of such a difference that halt the strategy."""

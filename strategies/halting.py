@@ -8,16 +8,18 @@ from strategies.control import Actor, stop_strategy
 from strategies.models import Strategy
 from trading.enums import TradingState
 
-ENGINE = Actor(who="engine")
+ENGINE = Actor(who="hedgerow")
 
 
 def halt_strategy(strategy_id: UUID, reason: str) -> None:
-    """HALTED, audited and announced; a strategy that is halted already keeps its reason.
-
-    Blocks, and gives its connection back: call it in a thread.
-    """
+    """`stop_by_itself` for a thread of the engine: blocks, and gives its connection back."""
     try:
-        if Strategy.objects.filter(pk=strategy_id).exclude(state=TradingState.HALTED.value).exists():
-            stop_strategy(strategy_id, by=ENGINE, reason=reason)
+        stop_by_itself(strategy_id, reason)
     finally:
         connection.close()
+
+
+def stop_by_itself(strategy_id: UUID, reason: str) -> None:
+    """HALTED, audited and announced; a strategy that is halted already keeps its reason."""
+    if Strategy.objects.filter(pk=strategy_id).exclude(state=TradingState.HALTED.value).exists():
+        stop_strategy(strategy_id, by=ENGINE, reason=reason)

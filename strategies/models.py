@@ -7,7 +7,7 @@ from django.db import models
 
 from accounts.models import Account
 from markets.fields import AmountField, choices
-from trading.enums import TradingState
+from trading.enums import Outcome, TradingState
 
 
 class Strategy(models.Model):
@@ -118,3 +118,26 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.cause}: {self.reason or 'ordered'}"
+
+
+class Imbalance(models.Model):
+    """A difference between what a venue holds for an account and what the ledger says. Gone once they agree again."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="imbalances")
+    market_key = models.CharField(max_length=160, help_text="The market, known to the catalogue or not.")
+    outcome = models.CharField(max_length=3, choices=choices(Outcome))
+    at_venue = AmountField()
+    in_ledger = AmountField()
+    difference = AmountField(help_text="Shares the venue has beyond what the ledger can explain, at the last read.")
+    believed = AmountField(default=Decimal(0), help_text="The part of it that two reads apart both showed.")
+    reads = models.PositiveIntegerField(default=1)
+    first_seen_at = models.DateTimeField()
+    read_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "market_key", "outcome"], name="imbalance_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_key} {self.outcome} {self.difference.normalize():f}"

@@ -32,6 +32,7 @@ SCHEDULE = {
     "trim-streams": every(30, "hedgerow.tasks.trim_streams"),
     "refresh-balances": every(30, "accounts.tasks.refresh_balances"),
     "record-equity": every(30, "accounts.tasks.record_equity"),
+    "check-venue-positions": every(30, "strategies.tasks.check_venue_positions"),
     "reconcile-accounts": every(30, "accounts.tasks.reconcile_accounts"),
 }
 

@@ -14,6 +14,7 @@ from strategies.exposure import ExposureState, yes_price_of
 from strategies.handlers.crossing import clear_price
 from strategies.handlers.delta_neutral import DeltaNeutral
 from strategies.handlers.plan import RestingOrder, Wake
+from strategies.imbalance import Booked, common, difference
 from strategies.rungs import RungKind
 from strategies.watching import watch
 from tests.strategies.ladders import BEGIN, HEDGE, PRIMARY, SPARE, Desk
@@ -165,5 +166,12 @@ def test_shares_at_risk_are_what_the_table_says(shares, unhedged, risk):
     assert (figures.unhedged_shares, figures.dollars_at_risk) == (D(unhedged), D(risk))
 
 
+@pytest.mark.parametrize("row", tables(["first read", "second read", "ledger", "bought, not settled", "believed"])[0])
+def test_difference_is_believed_as_the_table_says(row):
+    first, second, size, coming, believed = (D(cell) for cell in row)
+    booked = Booked(size=size, coming=coming)
+    assert common(difference(first, booked), difference(second, booked)) == believed
+
+
 def test_every_table_on_the_page_was_read():
-    assert len([line for line in PAGE.splitlines() if line.startswith("| ---")]) == 11
+    assert len([line for line in PAGE.splitlines() if line.startswith("| ---")]) == 12
