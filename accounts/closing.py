@@ -7,20 +7,29 @@ listed with its reason. The engine judges each order as it judges any other, and
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
-from accounts.models import Account, Order, Position
+import msgspec
+from django.db.models import Q, Sum
+
+from accounts.models import Account, Fill, Order, Position
+from accounts.registration import change_account_state
 from accounts.trade import SYSTEM, cancel_order, place_order
 from identity.models import User
 from markets.endpoints import load_endpoints
 from markets.specs import spec_from_row
 from trading.commands import PlaceOrder
-from trading.enums import Action, MarketStatus, OrderType, Outcome, Platform
-from trading.errors import VenueError
+from trading.enums import Action, MarketStatus, OrderOrigin, OrderType, Outcome, Platform, TradingState
+from trading.errors import InvalidValue, VenueError
 from trading.instruments import Book, MarketSpec
 from trading.orders import IN_FLIGHT
 from trading.values import ZERO, floor_to, round_down
 from venues.registry import market_data
+
+FLYING = sorted(status.value for status in IN_FLIGHT)
+
+_UNSETTLED = Q(settlement="matched", action=Action.BUY.value)
 
 
 @dataclass(frozen=True)
@@ -31,26 +40,79 @@ class Closing:
     cancels: tuple[UUID, ...]
     left: tuple[tuple[Position, str], ...]
     """Holdings that cannot be sold now, and why."""
+    hedges: Mapping[UUID, UUID]
+    """Sale → the exposure whose hedge it sells. Its fill takes the hedge back, so that nobody hedges the sale."""
 
 
 async def load_closing(account: Account, max_slippage: Decimal, reason: str) -> Closing:
-    """Plan it from the ledger's positions and the venue's books of this moment."""
+    """Plan it from the ledger's positions and the venue's books of this moment. Orders nothing: a dry run."""
     held = (
         Position.objects.filter(account=account, size__gt=0).select_related("market").order_by("market_id", "outcome")
     )
     positions = [position async for position in held]
     books = await fetch_books(account, [position.market.market_id for position in positions])
-    flying = Order.objects.filter(account=account, status__in=sorted(status.value for status in IN_FLIGHT))
-    cancels = [pk async for pk in flying.order_by("created_at").values_list("pk", flat=True)]
+    flying = Order.objects.filter(account=account, status__in=FLYING).order_by("created_at")
+    cancels, closing = [], set()
+    async for pk, origin, market_id, outcome in flying.values_list("pk", "origin", "market_id", "outcome"):
+        if origin == OrderOrigin.CLOSING:
+            closing.add((market_id, outcome))
+        else:
+            cancels.append(pk)
+    unsettled = await _summed(account, "market_id", "outcome", only=_UNSETTLED)
+    hedged = await _load_hedged(account)
     sales: list[PlaceOrder] = []
     left: list[tuple[Position, str]] = []
+    hedges: dict[UUID, UUID] = {}
     for position in positions:
+        key = (position.market_id, position.outcome)
+        if key in closing:
+            left.append((position, "a closing order is on its way already"))
+            continue
+        position.size -= unsettled.get(key, ZERO)
         planned = plan_sale(account, position, books, max_slippage, reason)
         if isinstance(planned, str):
             left.append((position, planned))
-        else:
-            sales.append(planned)
-    return Closing(tuple(sales), tuple(cancels), tuple(left))
+            continue
+        for sale, exposure_id in split_sale(planned, hedged.get(key, {}), position):
+            sales.append(sale)
+            if exposure_id is not None and sale.client_order_id is not None:
+                hedges[sale.client_order_id] = exposure_id
+    return Closing(tuple(sales), tuple(cancels), tuple(left), hedges)
+
+
+async def _summed(account: Account, *by: str, only: Q) -> dict[tuple[Any, ...], Decimal]:
+    rows = Fill.objects.filter(only, account=account).order_by().values_list(*by).annotate(total=Sum("size"))
+    return {tuple(row[:-1]): row[-1] async for row in rows}
+
+
+async def _load_hedged(account: Account) -> dict[tuple[str, str], dict[UUID, Decimal]]:
+    """Per holding, how many of its shares are the hedge of which exposure."""
+    ours = Q(exposure_id__isnull=False) & ~Q(settlement="failed")
+    totals = await _summed(account, "market_id", "outcome", "exposure_id", "action", only=ours)
+    hedged: dict[tuple[str, str], dict[UUID, Decimal]] = {}
+    for (market_id, outcome, exposure_id, action), size in totals.items():
+        of_holding = hedged.setdefault((market_id, outcome), {})
+        of_holding[exposure_id] = of_holding.get(exposure_id, ZERO) + (size if action == Action.BUY else -size)
+    return hedged
+
+
+def split_sale(
+    sale: PlaceOrder, hedged: Mapping[UUID, Decimal], position: Position
+) -> list[tuple[PlaceOrder, UUID | None]]:
+    """The sale in parts: each exposure's own hedge shares, and what belongs to none. A part the venue would not take
+    goes with the part that belongs to none."""
+    spec = spec_from_row(position.market)
+    assert spec is not None  # plan_sale planned it
+    rest, parts = sale.shares, []
+    for exposure_id, shares in sorted(hedged.items()):
+        part = sellable(min(shares, rest), spec)
+        if part <= ZERO or (rest != part and sellable(rest - part, spec) != rest - part):
+            continue
+        rest -= part
+        parts.append((msgspec.structs.replace(sale, shares=part, client_order_id=uuid4()), exposure_id))
+    if rest > ZERO:
+        return [*parts, (msgspec.structs.replace(sale, shares=rest), None)]
+    return list(parts)
 
 
 async def fetch_books(account: Account, market_ids: Sequence[str]) -> dict[str, Book]:
@@ -95,6 +157,7 @@ def plan_sale(
         side=outcome,
         action=Action.SELL,
         order_type=OrderType.LIMIT,
+        origin=OrderOrigin.CLOSING,
         price=max(spec.tick, floor_to(bids[0].price - max_slippage, spec.tick)),
         shares=shares,
         client_order_id=uuid4(),
@@ -108,9 +171,28 @@ def sellable(size: Decimal, spec: MarketSpec) -> Decimal:
     return shares if shares >= spec.min_size else ZERO
 
 
-def carry_out(closing: Closing, by: User, reason: str, *, source: str = SYSTEM) -> None:
-    """Ask for the cancels, then for the sales. The engine takes them in this order."""
+@dataclass(frozen=True)
+class Sold:
+    """What became of one planned sale: the order to follow, or why it was not ordered."""
+
+    sale: PlaceOrder
+    refusal: str = ""
+
+
+def carry_out(closing: Closing, by: User, reason: str, *, source: str = SYSTEM) -> list[Sold]:
+    """Let the accounts only reduce, ask for the cancels, then for the sales; one result per sale, and one that is
+    refused does not stop the others. The accounts stay REDUCING until a person activates them again."""
+    for account_id in sorted({sale.account_id for sale in closing.sales}):
+        if Account.objects.filter(pk=account_id, state=TradingState.ACTIVE.value).exists():
+            change_account_state(UUID(account_id), TradingState.REDUCING, by=by, reason=reason, source=source)
     for order_id in closing.cancels:
         cancel_order(order_id, by, reason, source=source)
+    sold: list[Sold] = []
     for sale in closing.sales:
-        place_order(sale, by, source=source)
+        exposure_id = closing.hedges.get(sale.client_order_id) if sale.client_order_id is not None else None
+        try:
+            place_order(sale, by, source=source, exposure_id=exposure_id)
+            sold.append(Sold(sale))
+        except InvalidValue as error:
+            sold.append(Sold(sale, str(error)))
+    return sold

@@ -25,6 +25,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from accounts.answers import AnswerBook, moment, utc_now
 from accounts.cancellation import Canceller
+from accounts.clearing import Clearing
 from accounts.credentials import CredentialStore
 from accounts.gate import Gate, GateClosed, read_boot_clock
 from accounts.intake import Intake
@@ -79,6 +80,7 @@ class Executor:
         self._canceller = Canceller(pool, publisher, self.lanes, self.answers)
         self._intake = Intake(pool, self)
         self._recovery = Recovery(pool, publisher, self, self._canceller)
+        self._clearing = Clearing(pool, gate, self._canceller.cancel, self._intake.take)
         self._sending: set[asyncio.Task[None]] = set()
         self._leaving: set[UUID] = set()
         self._refreshed_at = float("-inf")
@@ -183,6 +185,7 @@ class Executor:
         if time.monotonic() - self._refreshed_at >= _REFRESH_EVERY_S:
             self._refreshed_at = time.monotonic()
             await self.lanes.refresh()
+        await self._clearing.run_once(self.spawn)
         await self._recovery.run_once(self._intake)
 
     async def recover_fully(self) -> None:

@@ -48,11 +48,18 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     market_key: str
 
 
-def place_order(command: PlaceOrder | Mapping[str, Any] | bytes, by: User | str, *, source: str = SYSTEM) -> Ticket:
+def place_order(
+    command: PlaceOrder | Mapping[str, Any] | bytes,
+    by: User | str,
+    *,
+    source: str = SYSTEM,
+    exposure_id: UUID | None = None,
+) -> Ticket:
     """Ask for an order. Takes a PlaceOrder, or the seed's JSON (`account_id` may be the account's name).
 
     Raises InvalidValue that says what to change. A `client_order_id` given twice is one order. Whether the order may
     leave (states, limits, self-crossing) is judged by the engine, which denies it with a reason on its row.
+    `exposure_id`: it closes shares that were bought as this exposure's hedge.
     """
     wanted, account = check_order(command)
     order_id = wanted.client_order_id or uuid4()
@@ -68,6 +75,7 @@ def place_order(command: PlaceOrder | Mapping[str, Any] | bytes, by: User | str,
         post_only=wanted.post_only,
         origin=wanted.origin,
         mode=Mode(account.mode),
+        exposure_id=exposure_id,
         cause=f"user:{by}"[:200],
         expires_at_s=wanted.expires_at_s,
     )

@@ -1,0 +1,109 @@
+"""What a stop will touch, before it is pulled, and how far it has come, after. Pages, the API and the bot show both."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from django.db.models import Count, F, Q, Sum
+from django.utils import timezone
+
+from accounts.levels import CANCELLING, FLATTEN, HEDGE_ONLY, LEVELS
+from accounts.models import Account, Order, Position
+from accounts.querysets import load_desk, load_fresh_leases
+from trading.enums import OrderOrigin, OrderStatus, TradingState
+from trading.orders import IN_FLIGHT
+from trading.values import ZERO
+
+SENTENCES = {
+    "hedge_only": "Hedges still leave. Nothing anybody else asks for does. Resting orders stay.",
+    "no_new": "No order leaves. Resting orders stay at the venue and may still fill.",
+    "cancel_all": "No order leaves, and every resting order is taken off its book.",
+    "flatten": "Every resting order is taken off its book and every holding is sold, at up to 0.10 below its bid.",
+}
+_FLYING = sorted(status.value for status in IN_FLIGHT)
+_UNSENT = [OrderStatus.INITIALIZED.value, OrderStatus.SUBMITTED.value]
+_HEDGES = Q(origin=OrderOrigin.STRATEGY.value, exposure_id__isnull=False)
+
+
+@dataclass(frozen=True)
+class StopPreview:
+    """What pulling the stop at `level` would do at this moment."""
+
+    level: str
+    sentence: str
+    engines: tuple[str, ...]
+    """Processes that will be waited for."""
+    held_back: int
+    """Orders on their way that would not leave any more."""
+    resting: int
+    """Orders at the venue, of unknown outcome included."""
+    resting_value: Decimal
+    """What remains of them, price × shares."""
+    is_cancelling: bool
+    holdings: int
+    """Holdings that would be sold; 0 unless flattening."""
+    shares: Decimal
+    halted_holders: tuple[str, ...]
+    """Accounts with holdings that are halted: nothing of theirs is sold."""
+
+
+@dataclass(frozen=True)
+class StopProgress:
+    """How far the stop in force has come."""
+
+    level: str
+    generation: int
+    since: datetime | None
+    resting: int
+    """Still in flight, closing orders not counted."""
+    cancelling: int
+    """Of those, asked to be cancelled."""
+    closing: int
+    """Closing orders in flight."""
+    holdings: int
+    is_done: bool
+
+
+def preview_stop(level: str, now: datetime | None = None) -> StopPreview:
+    """Raises ValueError for an unknown level."""
+    if level not in LEVELS:
+        raise ValueError(f"no stop level {level!r}; known: {', '.join(LEVELS)}")
+    unsent = Order.objects.filter(status__in=_UNSENT)
+    if level == HEDGE_ONLY:
+        unsent = unsent.exclude(_HEDGES)
+    at_venue = Order.objects.filter(status__in=_FLYING).exclude(status__in=_UNSENT)
+    told = at_venue.order_by().aggregate(count=Count("id"), value=Sum(F("price") * (F("size") - F("filled"))))
+    held = Position.objects.filter(size__gt=0) if level == FLATTEN else Position.objects.none()
+    halted = Account.objects.filter(positions__in=held, state=TradingState.HALTED.value).order_by("name")
+    return StopPreview(
+        level=level,
+        sentence=SENTENCES[level],
+        engines=tuple(lease.name for lease in load_fresh_leases(now or timezone.now())),
+        held_back=unsent.count(),
+        resting=told["count"],
+        resting_value=told["value"] or ZERO,
+        is_cancelling=level in CANCELLING,
+        holdings=held.count(),
+        shares=held.order_by().aggregate(total=Sum("size"))["total"] or ZERO,
+        halted_holders=tuple(halted.distinct().values_list("name", flat=True)),
+    )
+
+
+def load_progress() -> StopProgress:
+    """Of the stop in force; a desk that trades has the level "" and is done."""
+    desk = load_desk()
+    flying = Order.objects.filter(status__in=_FLYING)
+    others = flying.exclude(origin=OrderOrigin.CLOSING.value)
+    resting, closing = others.count(), flying.filter(origin=OrderOrigin.CLOSING.value).count()
+    holdings = Position.objects.filter(size__gt=0).count()
+    level = desk.level if desk.stopped else ""
+    return StopProgress(
+        level=level,
+        generation=desk.generation,
+        since=desk.changed_at,
+        resting=resting,
+        cancelling=others.filter(cancel_requested_at__isnull=False).count(),
+        closing=closing,
+        holdings=holdings,
+        is_done=level not in CANCELLING or (resting == 0 and (level != FLATTEN or (holdings == 0 and closing == 0))),
+    )
