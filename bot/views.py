@@ -23,12 +23,15 @@ PASTE = "telegram_code"
 @never_cache
 @require_role(Role.VIEWER)
 def show(request: HttpRequest) -> HttpResponse:
-    """The page; for HTMX only the chat's messages."""
+    """The page; for HTMX only the chat's messages, or the links."""
     user = person(request)
+    chats = TelegramChat.objects.filter(user=user)
     if getattr(request, "htmx", False):
+        if request.GET.get("part") == "links":
+            return render(request, "bot/links.html", {"chats": chats})
         return render(request, "bot/messages.html", chat_context(request, user))
     context = {
-        "chats": TelegramChat.objects.filter(user=user),
+        "chats": chats,
         "code": request.session.pop(PASTE, ""),
         "minutes": CODE_LIFE.seconds // 60,
         **chat_context(request, user),

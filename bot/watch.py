@@ -28,6 +28,7 @@ from bot.results import load_holdings, market_results, record_point
 from identity.roles import Role, has_role
 from strategies.models import Exposure
 from strategies.querysets import OPEN, load_open_shares
+from strategies.reasons import Reason
 from trading.enums import Severity
 from trading.events import AlertRaised, DeskStopped, Event
 from trading.ids import event_id
@@ -90,7 +91,8 @@ def record_owed(chats: list[TelegramChat], now: datetime) -> None:
         notices = []
         for row in owed:
             since = row.unhedged_since or row.created_at
-            if row.unhedged_since and (now - since).total_seconds() >= chat.unhedged_after_s:
+            waits = row.reason == Reason.DUST  # less than the venue takes: it waits for more, as it should
+            if row.unhedged_since and not waits and (now - since).total_seconds() >= chat.unhedged_after_s:
                 notices.append(_owed(Kind.UNHEDGED, row, since, now, f"unhedged for {age(since, now)}"))
             if abs(row.need) >= max(chat.imbalance_least, row.market.lot):
                 notices.append(_owed(Kind.IMBALANCE, row, since, now, "out of balance"))

@@ -5,14 +5,16 @@ The stop runs in threads of its own (`hands`), is not throttled, and its answers
 
 import time
 from datetime import timedelta
+from typing import get_args
 
 import redis
 from django.conf import settings
 from django.db import connection
 
 from accounts import querysets as ledger
+from accounts.levels import CANCEL_ALL, FLATTEN, HEDGE_ONLY, LEVELS, NO_NEW, is_milder
 from accounts.models import Account, Order
-from accounts.stop import LEVELS, lift_stop, pull_stop
+from accounts.stop import lift_stop, pull_stop
 from bot.commands.registry import CONFIRM_LIFE, Request, action, ask_twice, command
 from bot.models import OutboxMessage
 from bot.replies import Button, Reply, age, bold, clip, code, esc
@@ -21,12 +23,20 @@ from identity.roles import Role
 from strategies import querysets as strategies
 from streams.connection import connect_now
 from streams.names import EVENT_STREAMS
+from trading.events import Facts
 from warehouse.clickhouse import OUTAGES, connect
 from warehouse.queries import EventFilter, load_events
 
 BOT = AuditEntry.Source.BOT.value
 MOST_LOGGED = 1000
-LEVEL_NAMES = {"no_new": "No new orders"}
+EVENT_TYPES = frozenset(facts.type for facts in get_args(Facts))
+LEVEL_TEXTS = {
+    HEDGE_ONLY: ("Hedges only", "hedges still leave; nothing else does."),
+    NO_NEW: ("No new orders", "no further order leaves, from any process. What rests at the venues can still fill."),
+    CANCEL_ALL: ("Cancel all", "no further order leaves, and every resting order is taken off its book."),
+    FLATTEN: ("Flatten", "every resting order is cancelled, and what the accounts hold is sold at the market's price."),
+}
+"""Each level's name on a button, and what it does."""
 
 
 @command("stop", Role.TRADER, "the emergency stop", usage="/stop [reason]", is_urgent=True)
@@ -35,44 +45,54 @@ def stop(request: Request) -> Reply:
     desk, leases = ledger.load_desk(), ledger.load_fresh_leases(request.now)
     flying = ledger.count_in_flight()
     already = f"It is already stopped ({esc(desk.level)}), by {esc(desk.changed_by)}.\n" if desk.stopped else ""
+    levels = [level for level in LEVELS if not (desk.stopped and is_milder(level, desk.level))]
     text = (
         f"{bold('Stop the desk?')} ({settings.MODE.value.upper()})\n{already}"
         f"Engines that must confirm: {len(leases)}\n"
         f"Strategies that will not hedge: {strategies.count_active_strategies()}\n"
         f"Accounts that will not trade: {ledger.count_active_accounts()}\n"
-        f"Orders still at the venues: {sum(flying.values())}, of them unknown: {flying.get('unknown', 0)}. "
-        "They are not cancelled and can still fill."
+        f"Orders still at the venues: {sum(flying.values())}, of them unknown: {flying.get('unknown', 0)}\n"
+        + "\n".join(f"{bold(name)}: {does}" for name, does in map(describe_level, levels))
     )
     reason = request.rest or "from Telegram"
-    levels = [
-        Button(
-            f"{LEVEL_NAMES.get(level, level)}…", "stop_level", {"level": level, "reason": reason}, True, CONFIRM_LIFE
-        )
-        for level in LEVELS
+    buttons = [
+        Button(f"{describe_level(level)[0]}…", "stop_level", {"level": level, "reason": reason}, True, CONFIRM_LIFE)
+        for level in levels
     ]
-    return Reply(text, buttons=[levels, [Button("Keep trading", "dismiss")]], is_urgent=True)
+    rows = [buttons[i : i + 2] for i in range(0, len(buttons), 2)]
+    return Reply(text, buttons=[*rows, [Button("Keep trading", "dismiss")]], is_urgent=True)
 
 
 @action("stop_level", Role.TRADER, is_urgent=True)
 def stop_level(request: Request) -> Reply:
     """The second question."""
-    level = request.arguments["level"]
+    name, does = describe_level(request.arguments["level"])
     yes = Button("Yes: stop now", "stop_now", dict(request.arguments), is_once=True, life=CONFIRM_LIFE)
     return Reply(
-        f"{bold(LEVEL_NAMES.get(level, level))}: no further order leaves, from any process, until an admin lifts it.\n"
+        f"{bold(name)}: {does} So it stays until an admin lifts it.\n"
         f"{bold('Are you sure?')} This question ends in {CONFIRM_LIFE.seconds} s.",
         buttons=[[yes, Button("Keep trading", "dismiss")]],
         is_urgent=True,
     )
 
 
+def describe_level(level: str) -> tuple[str, str]:
+    """A level's name and what it does; one this room has no words for is called by its own."""
+    return LEVEL_TEXTS.get(level, (level, "see the documentation of the stop."))
+
+
 @action("stop_now", Role.TRADER, is_urgent=True)
 def stop_now(request: Request) -> Reply:
     """Stop, and say who confirmed. When this answers, no further order leaves."""
-    receipt = pull_stop(request.arguments["level"], request.speaker.user, request.arguments["reason"], source=BOT)
+    level = request.arguments["level"]
+    try:
+        receipt = pull_stop(level, request.speaker.user, request.arguments["reason"], source=BOT)
+    except ValueError as error:
+        return Reply(f"Not changed: {esc(error)}", is_urgent=True)
     late = f"\nNo word from {esc(', '.join(receipt.expired))}: their leases have run out." if receipt.expired else ""
+    confirmed = f"{len(receipt.confirmed)} engines confirmed after {receipt.waited_ms} ms."
     return Reply(
-        f"🛑 {bold('Stopped.')} {len(receipt.confirmed)} engines confirmed after {receipt.waited_ms} ms.{late}",
+        f"🛑 {bold('Stopped.')} {esc(describe_level(level)[0])}: {confirmed}{late}",
         buttons=[[Button("Status", "status"), Button("Trade again…", "resume")]],
         is_urgent=True,
     )
@@ -119,10 +139,11 @@ def health(request: Request) -> Reply:
     return Reply("\n".join(lines), buttons=[[Button("Refresh", "health")]])
 
 
-@command("logs", Role.TRADER, "the newest events, as a file", usage="/logs [words]", topic="Desk")
+@command("logs", Role.TRADER, "the newest events, as a file", usage="/logs [event type or words]", topic="Desk")
 def logs(request: Request) -> Reply:
     """The event log from ClickHouse, newest first."""
-    wanted = EventFilter(text=clip(request.rest, 100), since=request.now - timedelta(days=1))
+    words, since = clip(request.rest, 100), request.now - timedelta(days=1)
+    wanted = EventFilter(type=words, since=since) if words in EVENT_TYPES else EventFilter(text=words, since=since)
     try:
         client = connect(settings.CLICKHOUSE_URL)
         try:

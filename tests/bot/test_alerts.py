@@ -12,7 +12,7 @@ from alerts.models import Alert
 from alerts.raising import raise_alert
 from bot.models import Kind, OutboxMessage, ResultPoint, TelegramChat
 from bot.notices import due_at, quiet_end
-from bot.watch import record_summary
+from bot.watch import record_owed, record_summary
 from identity.models import AuditEntry, User
 from tests.bot.conftest import BotThread, Person, wait_for
 from tests.desk_rows import DeskRows
@@ -145,6 +145,20 @@ def test_alert_is_acknowledged_by_its_button(bot: BotThread, link: Link, trader:
     assert Alert.objects.get(pk=alert_id).acknowledged_by == trader
     assert AuditEntry.objects.filter(action="alert.acknowledged", user=trader, source="bot").exists()
     assert OutboxMessage.objects.count() == 2
+
+
+def test_dust_that_waits_for_more_is_not_told(database_url: str, viewer: User, desk: DeskRows) -> None:
+    chat = TelegramChat.objects.create(user=viewer, telegram_id=5, linked_at=timezone.now())
+    exposure = desk.exposures[0]
+    exposure.need, exposure.unhedged_since = Decimal("0.4"), timezone.now() - timedelta(hours=2)
+    exposure.reason = "dust"
+    exposure.save()
+    record_owed([chat], timezone.now())
+    assert not OutboxMessage.objects.exists()
+    exposure.reason = "dust_overdue"
+    exposure.save()
+    record_owed([chat], timezone.now())
+    assert OutboxMessage.objects.get().kind == "unhedged"
 
 
 def test_unhedged_too_long_is_told_once_while_it_lasts(

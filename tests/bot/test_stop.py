@@ -42,6 +42,26 @@ def test_stop_is_told_to_every_chat_once(
     assert sum("The desk stopped" in text for text in other.texts()) == 1
 
 
+@pytest.mark.parametrize(("level", "label"), [("hedge_only", "Hedges"), ("cancel_all", "Cancel"), ("flatten", "Flat")])
+def test_every_level_can_be_pulled(
+    level: str, label: str, bot: BotThread, link: Link, trader: User, desk: DeskRows
+) -> None:
+    person = link(trader)
+    asked = person.press(person.ask("/stop"), label)
+    assert "Stopped." in person.press(asked, "Yes: stop now")["plain"]
+    assert Desk.objects.get().level == level
+
+
+def test_stopped_desk_is_offered_no_milder_level(bot: BotThread, link: Link, trader: User, desk: DeskRows) -> None:
+    person = link(trader)
+    asked = person.press(person.ask("/stop"), "Hedges")
+    Desk.objects.update(stopped=True, level="cancel_all", generation=1)
+    assert "Not changed" in person.press(asked, "Yes: stop now")["plain"]
+    labels = [button["text"] for row in person.ask("/stop")["buttons"] for button in row]
+    assert labels == ["Cancel all…", "Flatten…", "Keep trading"]
+    assert Desk.objects.get().level == "cancel_all"
+
+
 def test_viewer_cannot_stop(bot: BotThread, link: Link, viewer: User, desk: DeskRows) -> None:
     answer = link(viewer).ask("/stop")
     assert "needs the role trader" in answer["plain"]
