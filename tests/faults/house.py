@@ -91,9 +91,11 @@ class House:
     def start_listener(self, kill_at: str = "") -> subprocess.Popen[bytes]:
         return self.start("listener", "manage.py", "listener", "--name", LISTENER, kill_at=kill_at)
 
-    def wait_until_heard(self) -> None:
-        """Every account's stream is connected."""
+    def wait_until_heard(self, *, anew: bool = False) -> None:
+        """Every account's stream is connected; `anew`: to a listener that was just started, whatever the rows say."""
         ids = [account.pk for account in stand_accounts(self.stands).values()]
+        if anew:
+            Account.objects.filter(pk__in=ids).update(connection="offline")
         until(lambda: Account.objects.filter(pk__in=ids, connection="connected").count() == len(ids), 30.0, "heard")
 
     def load(self, fills: int) -> "Background":

@@ -67,6 +67,7 @@ class Killing:
         self._begin_engine()
         self.house.end(self.listener)
         armed = self.house.start_listener(self._armed(point))
+        self.house.wait_until_heard(anew=True)
         load = self.house.load(FILLS)
         died(armed, point)
         self.listener = self.house.start_listener()
