@@ -136,11 +136,11 @@ class Load:
     def _take(self, order_id: UUID) -> bool:
         """The quote, once the venue has it, is taken whole, and the ledger knows. False when it came to nothing."""
         until = min(time.monotonic() + ANSWER_S, self._deadline)
-        while time.monotonic() < until or self._is_open(order_id):
+        while time.monotonic() < until or patiently(lambda: self._is_open(order_id), self._deadline):
             if time.monotonic() > self._deadline:
                 raise RanOut("a quote was not answered in time")
             status, order_hash, filled, size = patiently(lambda: self._state(order_id), self._deadline)
-            if filled >= size or self._has_fill(order_id):
+            if filled >= size or patiently(lambda: self._has_fill(order_id), self._deadline):
                 return True
             if status in _DONE:
                 return False
