@@ -1,8 +1,9 @@
 """`/emergency-stop` and `/accounts/{id}/close-all`: what ends trading, on the whole desk or on one account."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from asgiref.sync import async_to_sync
@@ -16,11 +17,12 @@ from accounts.closing import Closing, carry_out, load_closing
 from accounts.models import Account
 from accounts.querysets import load_desk, load_fresh_leases
 from accounts.scope import load_account
-from accounts.stop import NO_NEW, lift_stop, pull_stop
+from accounts.stop import LEVELS, NO_NEW, lift_stop, pull_stop
 from identity.callers import caller_of, may
 from identity.roles import Role
 from trading.enums import Outcome, Platform
 from web.fields import Amount, Because, GivenPrice, Word
+from web.problems import Problem
 
 router = Router(tags=["desk"])
 
@@ -35,6 +37,14 @@ class DeskAnswer(Schema):
     reason: str
     changed_at: datetime | None
     engines: list[str]
+
+
+class StopRequest(Because):
+    """How hard to stop. A stopped desk may be stopped harder; only a lift loosens a stop."""
+
+    level: Annotated[Literal["hedge_only", "no_new", "cancel_all", "flatten"], Field(description=", ".join(LEVELS))] = (
+        NO_NEW  # type: ignore[assignment]
+    )
 
 
 class StopAnswer(DeskAnswer):
@@ -60,6 +70,7 @@ class Sale(Schema):
     side: Outcome
     price: Amount
     shares: Amount
+    refusal: Annotated[str, Field(description="Why it was not ordered after all; else empty.")]
 
 
 class Leftover(Schema):
@@ -90,9 +101,12 @@ def read_stop(request: HttpRequest) -> Any:
 
 
 @router.post("/emergency-stop", auth=may(Role.TRADER, is_counted=False), response=StopAnswer, summary="Stop the desk")
-def stop_desk(request: HttpRequest, given: Because) -> Any:
-    """Stop the whole desk: when this answers, no further order leaves. Any trader may, whatever accounts they see."""
-    receipt = pull_stop(NO_NEW, caller_of(request).user, given.reason, source=API)
+def stop_desk(request: HttpRequest, given: StopRequest) -> Any:
+    """Stop the whole desk: when this answers, it holds. Any trader may, whatever accounts they see."""
+    try:
+        receipt = pull_stop(given.level, caller_of(request).user, given.reason, source=API)
+    except ValueError as error:
+        raise Problem(409, "stop_milder", f"{error}.") from error
     return described() | {
         "confirmed": list(receipt.confirmed),
         "expired": list(receipt.expired),
@@ -118,9 +132,9 @@ def close_all(request: HttpRequest, account_id: Word, given: CloseRequest) -> An
     caller = caller_of(request)
     account = load_account(account_id, caller)
     closing = async_to_sync(load_closing)(account, given.max_slippage, given.reason)
-    if given.confirm:
-        carry_out(closing, caller.user, given.reason, source=API)
-    return Status(202 if given.confirm else 200, planned(account, closing, dry_run=not given.confirm))
+    sold = carry_out(closing, caller.user, given.reason, source=API) if given.confirm else []
+    refusals = {done.sale.client_order_id: done.refusal for done in sold}
+    return Status(202 if given.confirm else 200, planned(account, closing, refusals, dry_run=not given.confirm))
 
 
 def described() -> dict[str, Any]:
@@ -137,7 +151,9 @@ def described() -> dict[str, Any]:
     }
 
 
-def planned(account: Account, closing: Closing, *, dry_run: bool) -> dict[str, Any]:
+def planned(
+    account: Account, closing: Closing, refusals: Mapping[UUID | None, str], *, dry_run: bool
+) -> dict[str, Any]:
     """The plan under the answer's names; a dry run's orders have no ids, because there are none."""
     return {
         "dry_run": dry_run,
@@ -151,6 +167,7 @@ def planned(account: Account, closing: Closing, *, dry_run: bool) -> dict[str, A
                 "side": sale.side,
                 "price": sale.price,
                 "shares": sale.shares,
+                "refusal": refusals.get(sale.client_order_id, ""),
             }
             for sale in closing.sales
         ],

@@ -22,7 +22,7 @@ from streams.names import EVENT_STREAMS
 from trading.enums import Platform
 from warehouse.clickhouse import OUTAGES, Client, connect
 from warehouse.queries import EventFilter, load_events, load_trades
-from web.fields import Amount, Instant, Word
+from web.fields import EARLIEST, LATEST, Amount, Instant, Word
 from web.paging import Page, PageQuery, bad_cursor, read_words, write_cursor
 from web.problems import Problem
 
@@ -160,7 +160,7 @@ def read_place(cursor: str) -> tuple[datetime | None, UUID | None]:
         at, ended = datetime.fromisoformat(time), UUID(event_id)
     except ValueError:
         raise bad_cursor() from None
-    if at.tzinfo is None:
+    if at.tzinfo is None or not EARLIEST <= at <= LATEST:
         raise bad_cursor()
     return at, ended
 

@@ -57,9 +57,10 @@ class NewToken(Given):
     expires_at: Instant
 
 
-class IssuedToken(TokenAnswer):
-    """A new token with its secret, shown this once."""
+class IssuedToken(Schema):
+    """A new token and its secret, shown this once."""
 
+    token: TokenAnswer
     secret: str
 
 
@@ -100,7 +101,7 @@ def create_token(request: HttpRequest, given: NewToken) -> Any:
         expires_at=given.expires_at,
         account_tags=given.account_tags,
     )
-    return Status(201, IssuedToken.model_validate({**TokenAnswer.from_orm(token).dict(), "secret": secret}))
+    return Status(201, {"token": token, "secret": secret})
 
 
 @router.delete("/tokens/{token_id}", auth=may(Role.VIEWER), response={204: None}, summary="Revoke a token")

@@ -6,6 +6,7 @@ number never becomes a float: `ExactParser` reads it as the Decimal that was wri
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, NoReturn
 
@@ -15,6 +16,7 @@ from ninja.errors import HttpError
 from ninja.parser import Parser
 from ninja.renderers import BaseRenderer
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -104,8 +106,18 @@ def timestamp(value: Any) -> Any:
     return value
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(timestamp)]
-"""A moment in a request."""
+EARLIEST, LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def within_reach(moment: datetime) -> datetime:
+    """The moment, or the nearest one that every engine can hold: nothing of ours lies outside."""
+    if moment.replace(tzinfo=None) < EARLIEST.replace(tzinfo=None) + timedelta(days=1):
+        return EARLIEST
+    return min(moment, LATEST)
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(timestamp), AfterValidator(within_reach)]
+"""A moment in a request, between 1970 and 2200."""
 
 LINE = r"^[^\x00-\x1f\x7f-\x9f]*$"
 """One line, nothing that steers a terminal."""
@@ -113,7 +125,14 @@ Word = Annotated[str, StringConstraints(pattern=LINE, max_length=120)]
 """A short text on one line: a filter, an id, a name."""
 Tag = Annotated[str, StringConstraints(pattern=LINE, max_length=32)]
 """A tag of accounts."""
-Reason = Annotated[str, StringConstraints(pattern=LINE, min_length=3, max_length=255, strip_whitespace=True)]
+Reason = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f]$",
+        min_length=3,
+        max_length=255,
+    ),
+]
 """Why a person does something. It goes to the audit log and onto pages."""
 Prose = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=10_000)]
 """Text of several lines."""

@@ -60,12 +60,12 @@ def order_named(name: str, orders: Mapping[str, Order]) -> Order:
 def load_page(rows: QuerySet[Row], order: Order, asked: PageQuery) -> tuple[list[Row], str | None]:
     """One page and the cursor of the next: one query."""
     if asked.cursor:
-        rows = rows.filter(beyond(order, read_cursor(asked.cursor, rows.model, order.fields)))
+        rows = rows.filter(beyond(order, read_cursor(asked.cursor, rows.model, order)))
     found = list(rows.order_by(*order.columns())[: asked.limit + 1])
     if len(found) <= asked.limit:
         return found, None
     found.pop()
-    return found, write_cursor([_value(found[-1], field) for field in order.fields])
+    return found, write_cursor([_kind(rows.model, order), *(_value(found[-1], field) for field in order.fields)])
 
 
 def beyond(order: Order, place: Sequence[Any]) -> Q:
@@ -95,11 +95,13 @@ def read_words(cursor: str, count: int) -> list[str]:
     return words
 
 
-def read_cursor(cursor: str, model: type[Model], fields: Sequence[str]) -> list[Any]:
-    """The place in the model's own types."""
-    words = read_words(cursor, len(fields))
+def read_cursor(cursor: str, model: type[Model], order: Order) -> list[Any]:
+    """The place in the model's own types; a Problem for a cursor of another list or order."""
+    kind, *words = read_words(cursor, 1 + len(order.fields))
+    if kind != _kind(model, order):
+        raise bad_cursor()
     try:
-        return [_field(model, name).to_python(word) for name, word in zip(fields, words, strict=True)]
+        return [_field(model, name).to_python(word) for name, word in zip(order.fields, words, strict=True)]
     except (ValidationError, ArithmeticError, ValueError):
         raise bad_cursor() from None
 
@@ -107,6 +109,11 @@ def read_cursor(cursor: str, model: type[Model], fields: Sequence[str]) -> list[
 def bad_cursor() -> Problem:
     """422: a cursor that is not from this list."""
     return Problem(422, "cursor_invalid", "The cursor is not one this list gave: leave it out to begin anew.")
+
+
+def _kind(model: type[Model], order: Order) -> str:
+    """What a cursor is good for: this list, in this order."""
+    return f"{model._meta.model_name} {' '.join(order.columns())}"
 
 
 def _field(model: type[Model], name: str) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import structlog
+from django.core.exceptions import PermissionDenied
 from django.db import DataError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import Schema
@@ -104,6 +105,8 @@ def problem_of(request: HttpRequest, error: Any) -> Problem:
             return Problem(422, "value_invalid", str(error))
         case DataError():
             return Problem(422, "value_invalid", "A value is out of range, or holds a NUL character: change it.")
+        case PermissionDenied():
+            return Problem(403, "not_allowed", str(error) or "You may not do this.")
         case Http404():
             return Problem(404, "not_found", "There is nothing at this address.")
         case HttpError():

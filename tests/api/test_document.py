@@ -9,7 +9,7 @@ import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, settings
 from pytest_django import Settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
@@ -53,7 +53,7 @@ def caller(
 
 @document.parametrize()
 @settings(
-    max_examples=30,
+    max_examples=20,
     deadline=timedelta(seconds=10),
     derandomize=True,
     database=None,
@@ -61,7 +61,11 @@ def caller(
 )
 def test_every_answer_keeps_the_document(case: Any, caller: Program) -> None:
     headers = {"Authorization": f"Bearer {caller.secret}"}
+    before = transaction.savepoint()
     answer = case.call(headers=headers)
+    if answer.status_code >= 400:
+        # What the database refused must not spoil the test's own transaction.
+        transaction.savepoint_rollback(before)
     beyond = [positive_data_acceptance] if is_about_meaning(answer) else []
     case.validate_response(answer, headers=headers, excluded_checks=beyond)
 

@@ -280,7 +280,7 @@ async def test_slow_reader_is_told_and_holds_nobody_up(web: str, people: dict[st
     narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     narrow.connect((host, int(port)))
     async with (
-        opened(web, people["viewer"], "?topics=fills", max_queue=1, sock=narrow) as slow,
+        opened(web, people["viewer"], "?topics=fills", max_queue=1, sock=narrow, compression=None) as slow,
         opened(web, people["viewer"], "?topics=fills") as quick,
     ):
         await hear(slow, "subscribed")
