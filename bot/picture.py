@@ -72,7 +72,7 @@ def _draw_bars(draw: ImageDraw.ImageDraw, bars: Sequence[tuple[str, Decimal]]) -
         top, bottom = (middle - height, middle) if value >= 0 else (middle, middle + height)
         draw.rectangle((x + 6, top, x + step - 10, max(bottom, top + 1)), fill=GAIN if value >= 0 else LOSS)
         draw.text((x + step // 2, 380), signed(value), font=_font(12), fill=INK, anchor="ma")
-        draw.text((x + step // 2, 397), clip(name, 12), font=_font(11), fill=SOFT, anchor="ma")
+        draw.text((x + step // 2, 397), clip(name, 10), font=_font(12), fill=SOFT, anchor="ma")
 
 
 def _scaled(value: Decimal, low: Decimal, high: Decimal) -> int:
