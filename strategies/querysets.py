@@ -128,3 +128,11 @@ def load_primary_fills(account_ids: Collection[uuid.UUID], limit: int) -> list[F
         "account", "market"
     )
     return list(reversed(fills.order_by("-received_at", "-id")[:limit]))
+
+
+def load_decisions_of(
+    exposure_ids: Collection[uuid.UUID], since: datetime, until: datetime, limit: int
+) -> list[Decision]:
+    """Decisions on these exposures in a stretch of time, oldest first."""
+    rows = Decision.objects.filter(exposure_id__in=exposure_ids, at__gte=since, at__lte=until)
+    return list(rows.order_by("id")[:limit])

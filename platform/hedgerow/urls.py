@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from hedgerow import assets, charts, controls, health, metrics, pages
+from hedgerow import assets, charts, controls, health, log_page, metrics, pages, setup_page, trace
 from hedgerow.api import api, refuse_unknown
 
 urlpatterns = [
@@ -12,7 +12,13 @@ urlpatterns = [
     path("equity.json", charts.answer_equity, name="equity"),
     path("desk/stop", controls.stop, name="stop"),
     path("desk/lift", controls.lift, name="lift"),
+    path("setup/", setup_page.show_setup, name="setup"),
+    path("", include("accounts.urls")),
+    path("markets/", include("markets.urls")),
     path("strategies/", include("strategies.urls")),
+    path("logs/", log_page.show_logs, name="logs"),
+    path("logs.csv", log_page.export_logs, name="logs-export"),
+    path("fills/<int:fill_id>/trace", trace.show_trace, name="trace"),
     path("telegram/", include("bot.urls")),
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),

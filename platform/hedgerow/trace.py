@@ -1,0 +1,109 @@
+"""One fill's waterfall: from the venue's match to the hedge accepted, each step timed, with the decisions made."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from accounts import querysets as ledger
+from accounts.models import Fill, Order
+from hedgerow.desk import FillRow, answer_fill
+from identity.access import is_fragment, page_for
+from identity.roles import Role
+from strategies import querysets as exposures
+from strategies.models import Decision
+from strategies.reasons import TEXTS
+
+WIDTH = 1_000
+DECISIONS_SHOWN = 20
+AFTER = timedelta(minutes=10)
+"""Decisions of this long after the fill are shown with it."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One moment, and the stretch since the one before it in µs. `x` and `width` place it on the waterfall."""
+
+    what: str
+    at: datetime
+    took_us: int | None
+    since_us: int
+    x: int = 0
+    width: int = 0
+    note: str = ""
+
+
+@require_safe
+@never_cache
+@page_for(Role.VIEWER)
+def show_trace(request: HttpRequest, fill_id: int) -> HttpResponse:
+    """The whole trace; for HTMX its body alone, so that a late answer appears."""
+    fill = get_object_or_404(Fill.objects.select_related("account", "market"), pk=fill_id)
+    owed = exposures.load_exposures_of({(fill.account_id, fill.market_id)})
+    found = owed.get((fill.account_id, fill.market_id), [])
+    orders = ledger.load_hedges({exposure.id for exposure in found}, fill.recorded_at)
+    row = answer_fill(fill, found, orders)
+    decisions = exposures.load_decisions_of(
+        [exposure.pk for exposure in found], fill.recorded_at, fill.recorded_at + AFTER, DECISIONS_SHOWN
+    )
+    context = {
+        "fill": fill,
+        "row": row,
+        "legs": [(leg, place(steps_of(fill, leg.order, decisions))) for leg in row.hedges],
+        "arrival": place(steps_of(fill, None, decisions)),
+        "decisions": [(decision, told(decision, row)) for decision in decisions],
+        "now": timezone.now(),
+        "width": WIDTH,
+    }
+    template = "hedgerow/trace/body.html" if is_fragment(request) else "hedgerow/trace/page.html"
+    return render(request, template, context)
+
+
+def steps_of(fill: Fill, order: Order | None, decisions: list[Decision]) -> list[Step]:
+    """The moments that are known, in the order they happened in. The venue's clock is its own, so it is only told."""
+    moments: list[tuple[str, datetime | None, str]] = [
+        ("Fill arrived", fill.received_at, "the venue's message was read"),
+        ("Recorded", fill.recorded_at, "fill, position and exposure in one transaction"),
+    ]
+    if order is not None:
+        decided = next((d for d in decisions if str(order.pk) in d.orders), None)
+        moments += [
+            ("Decided", order.created_at, decided.cause if decided else order.cause),
+            ("Journaled", order.submitted_at, "the signed bytes are kept before they leave"),
+            ("Order left", order.sent_at, "its first byte is on the wire"),
+            ("Venue answered", order.answered_at, order.get_status_display()),
+            ("Order closed", order.closed_at, order.reason),
+        ]
+    known = sorted(((what, at, note) for what, at, note in moments if at is not None), key=lambda moment: moment[1])
+    steps: list[Step] = []
+    for what, at, note in known:
+        took = micros(at - steps[-1].at) if steps else None
+        steps.append(Step(what, at, took, micros(at - known[0][1]), note=note))
+    return steps
+
+
+def place(steps: list[Step]) -> list[Step]:
+    """The steps on a scale of WIDTH: each bar begins where the step before it ended. Closing is left off the scale."""
+    timed = [step.since_us for step in steps if step.what != "Order closed"]
+    whole = max(timed[-1] if timed else 0, 1)
+    placed = []
+    for step in steps:
+        end = min(step.since_us * WIDTH // whole, WIDTH)
+        start = max(end - (step.took_us or 0) * WIDTH // whole, 0)
+        placed.append(Step(step.what, step.at, step.took_us, step.since_us, start, max(end - start, 3), step.note))
+    return placed
+
+
+def told(decision: Decision, row: FillRow) -> str:
+    """Why the decision was as it was: its reason in words, or that all was ordered."""
+    reason = next((said for code, said in TEXTS.items() if code.value == decision.reason), decision.reason)
+    return reason or ("ordered whole" if decision.orders else "nothing to do")
+
+
+def micros(span: timedelta) -> int:
+    """Whole microseconds."""
+    return span // timedelta(microseconds=1)

@@ -1,0 +1,103 @@
+"""The logs page and its CSV, over a real ClickHouse, and without one."""
+
+import csv
+import io
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+import pytest
+from django.test import Client
+from pytest_django.fixtures import SettingsWrapper
+
+from hedgerow.log_page import SHOWN, cell
+from streams.message import Message
+from trading.enums import Outcome, Platform
+from trading.events import FILL_EVENTS, Event, Fill, encode
+from warehouse.clickhouse import connect
+from warehouse.writer import Batch, Writer
+
+START = datetime(2026, 2, 5, 1, tzinfo=UTC)
+FRAGMENT = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def record(clickhouse_url: str, settings: SettingsWrapper) -> Iterator[str]:
+    """A database of this test's own, that the settings name."""
+    name = f"test_{uuid4().hex}"
+    url = urlunsplit(urlsplit(clickhouse_url)._replace(path=f"/{name}"))
+    settings.CLICKHOUSE_URL = url
+    yield url
+    client = connect(url)
+    client.command(f"DROP DATABASE {name}")
+    client.close()
+
+
+def write_fills(url: str, count: int) -> None:
+    batch = Batch()
+    for n in range(count):
+        data = Fill(
+            account_id=f"a{n % 2}", account_name=f"account{n % 2}", market_id="123", side=Outcome.YES,
+            price=Decimal("0.55"), shares=Decimal(n + 1), order_hash="0xabc", trade_id=f"t{n}",
+        )  # fmt: skip
+        event = Event(id=UUID(int=n + 1), timestamp=START + timedelta(seconds=n), platform=Platform.PREDICT, data=data)
+        batch.add(Message(FILL_EVENTS, f"{n + 1}-0", encode(event)))
+    writer = Writer(url)
+    writer.write(batch)
+    writer.close()
+
+
+@pytest.fixture
+def viewing(client: Client, viewer: object) -> Client:
+    client.force_login(viewer)  # type: ignore[arg-type]
+    return client
+
+
+def test_logs_are_searched_and_paged(viewing: Client, record: str) -> None:
+    write_fills(record, SHOWN + 7)
+    first = viewing.get("/logs/")
+    assert len(first.context["found"].rows) == SHOWN
+    older = viewing.get(f"/logs/?{first.context['found'].following}")
+    assert len(older.context["found"].rows) == 7, "no row twice, none lost"
+    one = viewing.get("/logs/?account=account1&text=T5%22")
+    assert [row.account_name for row in one.context["found"].rows] == ["account1"]
+    assert b"Nothing matches" in viewing.get("/logs/?type=no_such_type").content
+    part = viewing.get("/logs/?what=trades", headers=FRAGMENT)
+    assert b"<html" not in part.content
+    assert part.content.count(b"account0") == SHOWN // 2
+
+
+@pytest.mark.parametrize("what", ["events", "trades"])
+def test_csv_has_every_row_exactly(viewing: Client, record: str, what: str) -> None:
+    write_fills(record, 1_203)
+    answer = viewing.get(f"/logs.csv?what={what}")
+    assert answer.headers["Content-Disposition"].endswith(f'hedgerow-{what}.csv"')
+    text = b"".join(answer.streaming_content).decode()  # type: ignore[attr-defined]
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len({row["event_id"] for row in rows}) == len(rows) == 1_203
+    if what == "trades":
+        assert rows[0]["shares"] == "1203"
+        assert rows[0]["price"] == "0.55"
+
+
+def test_logs_say_when_the_record_is_away(viewing: Client) -> None:
+    assert b"The desk trades on" in viewing.get("/logs/").content
+    assert viewing.get("/logs.csv").status_code == 503
+
+
+def test_bad_search_is_explained(viewing: Client) -> None:
+    assert b"Select a valid choice" in viewing.get("/logs/?stream=secrets").content
+    assert viewing.get("/logs.csv?stream=secrets").status_code == 400
+
+
+def test_stranger_sees_no_logs(client: Client, db: None) -> None:
+    for path in ("/logs/", "/logs.csv", "/equity.json", "/fills/1/trace"):
+        assert client.get(path).headers["Location"].startswith("/login/")
+
+
+def test_no_cell_is_a_formula() -> None:
+    assert cell("=cmd()") == "'=cmd()"
+    assert cell(Decimal("-0.5")) == "-0.5"
+    assert cell(None) == ""

@@ -1,0 +1,79 @@
+"""One fill's trace: its steps in order and timed, its reasons, and the cost of the page."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from hedgerow.trace import WIDTH, place, steps_of
+from strategies.models import Decision
+from tests.desk_rows import add_fills, make_desk, make_fill
+
+FRAGMENT = {"HX-Request": "true"}
+
+
+@pytest.fixture
+def now(db: None) -> datetime:
+    return timezone.now()
+
+
+@pytest.fixture
+def viewing(client: Client, viewer: object) -> Client:
+    client.force_login(viewer)  # type: ignore[arg-type]
+    return client
+
+
+def test_steps_are_timed_from_arrival(now: datetime) -> None:
+    fill, order = make_fill(make_desk(now).exposures[0], now, 3, latency_us=2_140)
+    steps = place(steps_of(fill, order, []))
+    assert [step.what for step in steps] == ["Fill arrived", "Recorded", "Decided", "Order left", "Venue answered"]
+    assert [step.since_us for step in steps][:4] == [0, 900, 900, 2_140]
+    assert steps[3].took_us == 1_240
+    assert sum(step.took_us or 0 for step in steps) == steps[-1].since_us
+    assert steps[-1].x + steps[-1].width == pytest.approx(WIDTH, abs=3)
+
+
+def test_trace_shows_hedge_and_reasons(viewing: Client, now: datetime) -> None:
+    exposure = make_desk(now).exposures[0]
+    fill, order = make_fill(exposure, now, 3, latency_us=2_140)
+    order.save()
+    fill.save()
+    Decision.objects.create(
+        exposure=exposure, cause=f"fill:{fill.trade_id}", primary=40, hedged=0, in_flight=0, need=-40,
+        orders=[str(order.pk)], reason="max_order", at=fill.recorded_at,
+    )  # fmt: skip
+    text = viewing.get(f"/fills/{fill.pk}/trace").content.decode()
+    assert "Hedge: buy no 40 @ 0.45 on predict-02" in text
+    assert ">2.14<" in text
+    assert "The largest order allowed was reached." in text
+    assert "SIGNED-BYTES" not in text
+    part = viewing.get(f"/fills/{fill.pk}/trace", headers=FRAGMENT).content
+    assert b"<html" not in part
+    assert f'href="/fills/{fill.pk}/trace"' in viewing.get("/").content.decode()
+
+
+def test_fill_without_hedge_says_why(viewing: Client, now: datetime) -> None:
+    rows = make_desk(now)
+    fill, _ = make_fill(rows.exposures[0], now, 1)
+    fill.account = rows.pairs[0].hedge
+    fill.save()
+    assert "no pair hedges this account" in viewing.get(f"/fills/{fill.pk}/trace").content.decode()
+    assert viewing.get("/fills/999999/trace").status_code == 404
+
+
+def test_query_count_is_the_same_at_any_size(viewing: Client, now: datetime) -> None:
+    rows = make_desk(now)
+    counts = []
+    for _ in range(2):
+        fill, order = make_fill(rows.exposures[0], now - timedelta(days=len(counts)), 7_000 + len(counts))
+        order.save()
+        fill.save()
+        with CaptureQueriesContext(connection) as queries:
+            viewing.get(f"/fills/{fill.pk}/trace")
+        counts.append(len(queries))
+        if len(counts) == 1:
+            add_fills(rows, now, 300)
+    assert counts[0] == counts[1]
