@@ -1,11 +1,18 @@
 """Market rows as sync, pages and the API ask for them."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from markets.models import Market
 from trading.enums import MarketStatus, Platform
+from web.paging import Order, PageQuery, load_page
+from web.problems import Problem
+
+PAGE = 50
+BY_TITLE = Order(("title", "id"))
 
 
 def load_open(platform: Platform | None = None) -> QuerySet[Market]:
@@ -23,3 +30,37 @@ def load_unlisted(platform: Platform, before: datetime) -> QuerySet[Market]:
     """Markets still open or paused here that the venue did not list since `before`."""
     open_here = [MarketStatus.OPEN.value, MarketStatus.PAUSED.value]
     return Market.objects.filter(platform=platform.value, status__in=open_here, synced_at__lt=before)
+
+
+@dataclass(frozen=True)
+class MarketFilter:
+    """Which markets the page wants; an empty field asks for nothing."""
+
+    q: str = ""
+    platform: str = ""
+    status: str = ""
+
+    @classmethod
+    def read(cls, given: Mapping[str, str]) -> "MarketFilter":
+        """The filter of a request's query."""
+        return cls(**{name: str(given.get(name, "")).strip().replace("\x00", "")[:120] for name in cls.__match_args__})
+
+    def where(self) -> Q:
+        """The condition on markets."""
+        wanted = Q()
+        if self.q:
+            wanted &= Q(title__icontains=self.q) | Q(question__icontains=self.q) | Q(market_id=self.q) | Q(pk=self.q)
+        if self.platform in set(Platform):
+            wanted &= Q(platform=self.platform)
+        if self.status in set(MarketStatus):
+            wanted &= Q(status=self.status)
+        return wanted
+
+
+def load_market_page(wanted: MarketFilter, cursor: str = "") -> tuple[list[Market], str | None]:
+    """A page of markets by title, and the next one's cursor: one query. A cursor that is not ours begins anew."""
+    rows = Market.objects.filter(wanted.where())
+    try:
+        return load_page(rows, BY_TITLE, PageQuery(cursor=cursor[:500], limit=PAGE))
+    except Problem:
+        return load_page(rows, BY_TITLE, PageQuery(limit=PAGE))

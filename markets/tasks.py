@@ -1,12 +1,15 @@
-"""The scheduled market sync."""
+"""The scheduled market sync, and the minute's prices of the markets traded lately."""
 
 import structlog
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
 from markets.endpoints import load_endpoints
+from markets.history import load_traded, record_quotes, warehouse
 from markets.sync import sync_markets
 from trading.errors import VenueError
+from warehouse.clickhouse import OUTAGES
 
 log = structlog.get_logger()
 
@@ -22,3 +25,17 @@ def sync_all_markets() -> None:
         else:
             if result.added or result.changed or result.closed:
                 log.info("markets synced", platform=platform.value, added=result.added, changed=result.changed)
+
+
+@shared_task
+def record_prices() -> int:
+    """Keep the best prices of every market traded lately; returns of how many. A warehouse that is away is skipped."""
+    now = timezone.now()
+    markets = load_traded(now)
+    if not markets:
+        return 0
+    try:
+        return record_quotes(warehouse(settings.CLICKHOUSE_URL), markets, now)
+    except OUTAGES as error:
+        log.warning("prices not kept", error=type(error).__name__)
+        return 0

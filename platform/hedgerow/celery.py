@@ -29,6 +29,7 @@ def every(seconds: int, task: str) -> dict[str, Any]:
 
 SCHEDULE = {
     "sync-markets": every(60, "markets.tasks.sync_all_markets"),
+    "record-prices": every(60, "markets.tasks.record_prices"),
     "trim-streams": every(30, "hedgerow.tasks.trim_streams"),
     "refresh-balances": every(30, "accounts.tasks.refresh_balances"),
     "record-equity": every(30, "accounts.tasks.record_equity"),
