@@ -6,8 +6,9 @@ account in anew each minute would spend the venue's request budget on nothing.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from typing import Any
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 from uuid import UUID
 
 import redis
@@ -28,27 +29,29 @@ from trading.errors import VenueError
 from venues.contract import VenuePosition
 
 AT_ONCE = 4
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
 
 class Rounds:
-    """One process's rounds. Not for use from two threads."""
+    """One process's rounds, taken one after the other: the worker's tasks run in threads, and there is one loop."""
 
     def __init__(self) -> None:
         """Raises VaultError in a process that was not given the private key."""
         self._opener = Opener(settings.VAULT_PRIVATE_KEY_FILE)
+        self._turn = threading.Lock()
         self._runner = asyncio.Runner()
-        self._runner.run(self._open())
+        self._run(self._open())
 
     def reconcile(self) -> int:
         """Reconcile every account; returns how many missing fills were found."""
-        found: int = self._runner.run(self._each(self._reconcile))
+        found: int = self._run(self._each(self._reconcile))
         return found
 
     def refresh_balances(self) -> int:
         """Refresh every account's balance; returns how many were read."""
-        read: int = self._runner.run(self._each(self._refresh))
+        read: int = self._run(self._each(self._refresh))
         return read
 
     def read_positions(self) -> dict[UUID, list[VenuePosition]]:
@@ -59,14 +62,18 @@ class Rounds:
             read[lane.account.id] = await lane.client.fetch_positions()
             return 1
 
-        self._runner.run(self._each(one))
+        self._run(self._each(one))
         return read
 
     def close(self) -> None:
         """Close every connection."""
         with contextlib.suppress(Exception):
-            self._runner.run(self._close())
+            self._run(self._close())
         self._runner.close()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        with self._turn:
+            return self._runner.run(work)
 
     async def _open(self) -> None:
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(

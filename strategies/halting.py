@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 
 from strategies.control import Actor, stop_strategy
 from strategies.models import Strategy
@@ -21,5 +21,7 @@ def halt_strategy(strategy_id: UUID, reason: str) -> None:
 
 def stop_by_itself(strategy_id: UUID, reason: str) -> None:
     """HALTED, audited and announced; a strategy that is halted already keeps its reason."""
-    if Strategy.objects.filter(pk=strategy_id).exclude(state=TradingState.HALTED.value).exists():
-        stop_strategy(strategy_id, by=ENGINE, reason=reason)
+    with transaction.atomic():
+        strategy = Strategy.objects.select_for_update().filter(pk=strategy_id).first()
+        if strategy is not None and strategy.state != TradingState.HALTED.value:
+            stop_strategy(strategy_id, by=ENGINE, reason=reason)
