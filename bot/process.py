@@ -14,7 +14,7 @@ from bot.courier import CHAT_SPACING_S, Courier, connect_bot
 from bot.dispatch import Conversation
 from bot.hands import Hands
 from bot.intake import NAME, Intake
-from bot.lead import Lead
+from bot.lead import Lead, pause
 from bot.sender import Sender
 from bot.updates import Updates
 from bot.watch import Watch
@@ -26,6 +26,8 @@ SUBJECTS = (starting, desk, money, orders, catalogue, running, alerting)
 """The modules whose commands the bot knows, in the order of its help."""
 
 STOP_S = 12.0
+AGAIN_S = 1.0
+"""Before the lead is asked for again: a part that fails at once must not make a busy loop."""
 
 log = structlog.get_logger()
 logging.getLogger("aiogram.event").setLevel(logging.WARNING)  # its info lines are one an update
@@ -65,6 +67,7 @@ class BotProcess:
                         await self._work(stop, lead.lost)
                     finally:
                         self.is_leading.clear()
+            await pause(AGAIN_S, stop)
 
     async def _work(self, stop: asyncio.Event, lost: asyncio.Event) -> None:
         settings, hands, over = self._settings, Hands(), asyncio.Event()

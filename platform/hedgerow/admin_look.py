@@ -79,6 +79,8 @@ UNFOLD: dict[str, Any] = {
             _menu(
                 "House",
                 ("Alerts", "notifications", "admin:alerts_alert_changelist"),
+                ("Telegram chats", "send", "admin:bot_telegramchat_changelist"),
+                ("Telegram messages", "outbox", "admin:bot_outboxmessage_changelist"),
                 ("Desk and stops", "toggle_on", "admin:accounts_desk_changelist"),
                 ("Engine leases", "memory", "admin:accounts_enginelease_changelist"),
                 ("People", "person", "admin:identity_user_changelist"),

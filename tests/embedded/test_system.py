@@ -137,6 +137,16 @@ def test_product_gives_the_key_to_three_processes_and_setup() -> None:
     assert {spec.name for spec in (*live.venues, *live.processes)}.isdisjoint({"paper", "quoter"})
 
 
+def test_bot_runs_with_a_token_or_a_server_of_its_own() -> None:
+    token = {"TELEGRAM_BOT_TOKEN": "1:x"}
+    paper = product_plan(PlanInputs(8000, 9000, 10, "/state", shared=token, keyholder={}, telegram_port=9001))
+    assert [spec.name for spec in paper.venues] == ["paper", "telegram"]
+    assert paper.processes[-1].name == "bot"
+    live = product_plan(PlanInputs(8000, None, 10, "/state", shared=token, keyholder=token))
+    assert [spec.name for spec in (*live.venues, *live.processes)][-1] == "bot"
+    assert not live.venues
+
+
 def test_web_port_in_use_is_said_before_anything_starts(state_dir: Path, said: list[str]) -> None:
     with socket.socket() as stranger:
         stranger.bind(("127.0.0.1", 0))

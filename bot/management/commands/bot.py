@@ -21,6 +21,10 @@ class Command(BaseCommand):
             validate_token(settings.TELEGRAM_BOT_TOKEN)
         except TokenValidationError:
             raise CommandError("TELEGRAM_BOT_TOKEN is not a bot's token; it looks like 123456:ABC…") from None
+        if settings.LIVE and not settings.TELEGRAM_API_URL.startswith(
+            ("https://", "http://127.0.0.1:", "http://[::1]:")
+        ):
+            raise CommandError("TELEGRAM_API_URL must be https:// in live mode: the token travels in it.")
         if settings.TELEGRAM_WEBHOOK_URL and not settings.TELEGRAM_WEBHOOK_SECRET:
             raise CommandError("TELEGRAM_WEBHOOK_URL needs TELEGRAM_WEBHOOK_SECRET: any long random word.")
         asyncio.run(run())
