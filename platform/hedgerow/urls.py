@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from hedgerow import assets, charts, controls, health, log_page, metrics, pages, setup_page, trace
+from hedgerow import assets, charts, controls, faults_page, health, log_page, metrics, pages, setup_page, trace
 from hedgerow.api import api, refuse_unknown
 
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
     path("equity.json", charts.answer_equity, name="equity"),
     path("desk/stop", controls.stop, name="stop"),
     path("desk/lift", controls.lift, name="lift"),
+    path("faults/", faults_page.show_faults, name="faults"),
     path("setup/", setup_page.show_setup, name="setup"),
     path("", include("accounts.urls")),
     path("markets/", include("markets.urls")),
