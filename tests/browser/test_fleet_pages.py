@@ -110,9 +110,10 @@ def test_ticket_is_previewed_and_placed(log_in: LogIn, trader: User, desk: None)
     assert Order.objects.filter(origin="user").count() == 1
 
 
-def test_changed_account_shows_without_a_reload(log_in: LogIn, viewer: User, desk: None, redis_url: str) -> None:
-    page = log_in("viewer")
+def test_changed_account_shows_without_a_reload(log_in: LogIn, trader: User, desk: None, redis_url: str) -> None:
+    page = log_in("trader")
     page.goto("/accounts/")
+    page.check("[aria-label='Mark predict-07']")
     expect(page.locator("#link-state")).to_have_text("live")
     page.wait_for_timeout(1_000)
     account = Account.objects.get(name="predict-05")
@@ -122,6 +123,7 @@ def test_changed_account_shows_without_a_reload(log_in: LogIn, viewer: User, des
     with redis.Redis.from_url(redis_url) as client:
         publish_now(client, ACCOUNT_EVENTS, event)
     expect(page.locator(f"#account-{account.pk}")).to_contain_text("Reducing", timeout=4_000)
+    expect(page.locator("[aria-label='Mark predict-07']")).to_be_checked()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
