@@ -58,7 +58,8 @@ class ConfigForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or {}
-        raw = {name: plain(value) for name, value in given.items() if value not in (None, "")}
+        may_be_none = {name for name, hint in hints(self.struct).items() if unwrapped(hint)[1]}
+        raw = {name: plain(value) for name, value in given.items() if value not in (None, "") or name in may_be_none}
         for name, rows in self.lists.items():
             if not rows.is_valid():
                 raise forms.ValidationError(f"{rows.label}: {rows.first_error}")

@@ -39,6 +39,7 @@ class StrategyForm(forms.Form):
         self.kind = strategy.kind if strategy else next(iter(KINDS))
         if strategy:
             del self.fields["name"]
+            self.fields["reason"].required = data is None or "try" not in data
         else:
             del self.fields["reason"], self.fields["version"]
         self.accounts = {str(account.pk): account for account in Account.objects.defer("notes").order_by("name")}
