@@ -12,8 +12,9 @@ from django.views.decorators.http import require_POST, require_safe
 from bot import local_server
 from bot.linking import CODE_LIFE, make_code, unlink
 from bot.models import TelegramChat
+from identity.access import page_for
 from identity.models import User
-from identity.roles import Role, require_role
+from identity.roles import Role
 from trading.errors import InvalidValue
 
 PASTE = "telegram_code"
@@ -21,7 +22,7 @@ PASTE = "telegram_code"
 
 @require_safe
 @never_cache
-@require_role(Role.VIEWER)
+@page_for(Role.VIEWER)
 def show(request: HttpRequest) -> HttpResponse:
     """The page; for HTMX only the chat's messages, or the links."""
     user = person(request)
@@ -40,7 +41,7 @@ def show(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@page_for(Role.VIEWER)
 def link(request: HttpRequest) -> HttpResponse:
     """Make a code and show it once; on a paper desk type it into the local chat as well."""
     user = person(request)
@@ -60,7 +61,7 @@ def link(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@page_for(Role.VIEWER)
 def end_link(request: HttpRequest, chat_id: int) -> HttpResponse:
     """End a link of one's own."""
     user = person(request)
@@ -70,7 +71,7 @@ def end_link(request: HttpRequest, chat_id: int) -> HttpResponse:
 
 
 @require_POST
-@require_role(Role.VIEWER)
+@page_for(Role.VIEWER)
 def say(request: HttpRequest) -> HttpResponse:
     """Type into the local chat, or press one of its buttons."""
     user = person(request)
@@ -89,7 +90,7 @@ def say(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@require_role(Role.VIEWER)
+@page_for(Role.VIEWER)
 def show_file(request: HttpRequest, file_id: str) -> HttpResponse:
     """A picture or file of one's own local chat."""
     user = person(request)

@@ -83,7 +83,8 @@ def test_fills_are_grouped_and_told_once(
     assert said[0].startswith("21 × fills")
     assert said[0].endswith("… and 6 more.")
     assert "buy 10 yes @ 0.55 · predict-01 · Will BTC close above 120,000 on Friday?" in said[0]
-    assert not OutboxMessage.objects.exclude(status="sent").exists()
+    wait_for(lambda: not OutboxMessage.objects.exclude(status="sent").exists())
+    assert len(person.texts()) == 1
 
 
 def test_refused_and_unknown_orders_are_told(
