@@ -19,6 +19,7 @@ from accounts.executions import order_state, order_update
 from accounts.lanes import AccountUnavailable, Lane, Lanes
 from accounts.ledger.orders import load_orders, record_answers, record_cancel_request
 from accounts.ledger.rows import Answer, OrderRow
+from accounts.second_look import SecondLook
 from accounts.sweep import sweep_fills
 from streams.killpoints import reach
 from streams.publisher import Publisher
@@ -46,6 +47,7 @@ class Canceller:
         self._publisher = publisher
         self._lanes = lanes
         self._answers = answers
+        self.looks = SecondLook()
 
     async def cancel(self, client_order_id: UUID) -> None:
         """Ask for the end of one order; what comes of it reaches the ledger as an event. Never raises a venue error.
@@ -135,6 +137,11 @@ class Canceller:
             state = await lane.client.fetch_order(order_hash)
         except NotFound:
             return  # Not there yet, or never sent: the recovery settles that by evidence.
-        if await self.sweep(lane, row) and state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
+        swept = await self.sweep(lane, row)
+        if state.status not in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
+            self.looks.forget(order_hash)
+            return
+        # What is not confirmed yet is asked again by the recovery, which repeats the cancel.
+        if self.looks.agrees(order_hash) and swept:
             event = order_state(Platform(row.platform), str(row.account_id), row.account_name, state, time.time_ns())
             await self._publisher.publish(TRADE_EVENTS, event)

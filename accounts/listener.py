@@ -29,6 +29,7 @@ from accounts.executions import wallet_event
 from accounts.leases import AccountLeases
 from accounts.models import Account
 from accounts.reconciler import Reconciler
+from accounts.second_look import AGREES_AFTER_S
 from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import Platform
@@ -232,7 +233,10 @@ class WalletWatch:
                     found = await self._reconciler.reconcile(self.account, self._client)
                 if found.complete:
                     await self._tell(Account.Connection.CONNECTED)
-                    return
+                    if not found.unconfirmed:
+                        return
+                    await asyncio.sleep(AGREES_AFTER_S + 1)  # the second look at what reads as over
+                    continue
             except (VenueError, *_OUTAGES) as error:
                 reason = error.slug if isinstance(error, VenueError) else type(error).__name__
                 log.warning("reconcile_delayed", account=self.account.name, reason=reason)

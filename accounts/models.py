@@ -186,6 +186,7 @@ class Fill(models.Model):
         indexes = [
             models.Index(fields=["order_hash"], name="fill_by_order_hash"),
             models.Index(fields=["-received_at"], name="fill_newest"),
+            models.Index(fields=["settled_at"], name="fill_failed", condition=Q(settlement="failed")),
             models.Index(fields=["account", "market"], name="fill_unsettled", condition=Q(settlement="matched")),
         ]
 
@@ -212,6 +213,25 @@ class Position(models.Model):
 
     def __str__(self) -> str:
         return f"{self.size.normalize():f} {self.outcome}"
+
+
+class Reconciliation(models.Model):
+    """How an account's books last compared with its venue. Counts are totals since the account was made."""
+
+    account = models.OneToOneField(Account, on_delete=models.CASCADE, primary_key=True, related_name="reconciliation")
+    checked_at = models.DateTimeField(help_text="The last try.")
+    agreed_at = models.DateTimeField(null=True, blank=True, help_text="When nothing was left unexplained.")
+    failing_since = models.DateTimeField(null=True, blank=True, help_text="Since when it could not be reconciled.")
+    fills_missing = models.BigIntegerField(default=0, help_text="Found at the venue and brought into the books.")
+    fills_failed = models.BigIntegerField(default=0, help_text="Settlements that failed unheard.")
+    orders_changed = models.BigIntegerField(default=0, help_text="Statuses the ledger learned here.")
+    orders_foreign = models.IntegerField(default=0, help_text="Open at the venue and not ours, at the last look.")
+    orders_undead = models.IntegerField(default=0, help_text="Ended here and open at the venue, at the last look.")
+    fills_silent = models.IntegerField(default=0, help_text="Matched long ago and never settled nor failed.")
+    explanations = models.JSONField(default=list, help_text="What differed at the last look, a sentence each.")
+
+    def __str__(self) -> str:
+        return "unreconciled" if self.failing_since else "reconciled"
 
 
 class Desk(models.Model):

@@ -2,7 +2,8 @@
 
 The listener runs it after every connect, before the account counts as connected; the worker every 30 s. It writes
 nothing itself: missing fills and changed orders enter by the bus, with the same ids the wallet stream would give them.
-The venue's status may lag behind the truth, so an order ends here only after its fills are in the books.
+The venue's status may lag behind the truth, so an order ends here only after its fills are in the books, and only when
+two looks some time apart say so. What differed is counted and explained on the account's `Reconciliation`.
 """
 
 import time
@@ -19,11 +20,13 @@ from psycopg_pool import AsyncConnectionPool
 from accounts.answers import utc_now
 from accounts.credentials import KnownAccount
 from accounts.executions import order_state
+from accounts.reconciliation import Reconciled, report_comparison, report_failure
+from accounts.second_look import SecondLook
 from accounts.sweep import sweep_fills
 from accounts.unsettled import fail_silent_fills
 from streams.publisher import Publisher
 from trading.enums import OrderStatus
-from trading.errors import NotFound
+from trading.errors import NotFound, VenueError
 from trading.events import TRADE_EVENTS
 from venues.contract import OrderState, VenueClient
 
@@ -47,83 +50,102 @@ SELECT order_hash, status, updated_at FROM accounts_order
 WHERE account_id = %s AND order_hash IS NOT NULL AND status IN ('submitted', 'unknown', 'accepted', 'partially_filled')
 """
 
-_OURS = "SELECT order_hash FROM accounts_order WHERE account_id = %s AND order_hash = ANY(%s)"
+_OURS = """
+SELECT order_hash, CASE WHEN status IN ('cancelled', 'expired', 'rejected', 'denied') THEN updated_at END
+FROM accounts_order WHERE account_id = %s AND order_hash = ANY(%s)
+"""
 
 log = structlog.get_logger()
-
-
-class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
-    """What one reconcile found."""
-
-    fills_missing: int
-    fills_failed: int = 0
-    """Matched, and their settlement failed unheard."""
-    orders_changed: int
-    orders_foreign: int
-    """Open at the venue and not ours: somebody trades this account elsewhere."""
-    complete: bool
 
 
 class Reconciler:
     """Compares one account at a time."""
 
-    def __init__(self, pool: Pool, publisher: Publisher) -> None:
+    def __init__(self, pool: Pool, publisher: Publisher, looks: SecondLook | None = None) -> None:
         self._pool = pool
         self._publisher = publisher
+        self._looks = looks or SecondLook()
 
     async def reconcile(self, account: KnownAccount, client: VenueClient) -> Reconciled:
-        """Publish what the ledger lacks. Raises VenueError when the venue cannot be read; then nothing is concluded."""
+        """Publish what the ledger lacks, and record how the two compared. Raises VenueError when the venue cannot be
+        read; then nothing is concluded, and the account's record says since when it cannot be reconciled."""
         began = utc_now()
+        try:
+            found = await self._reconcile(account, client, began)
+        except VenueError as error:
+            await report_failure(self._pool, self._publisher, account, f"the venue cannot be read: {error.slug}", began)
+            raise
+        if found.complete:
+            await report_comparison(self._pool, self._publisher, account, found, began)
+        else:
+            why = "fills the venue told of do not enter the books"
+            await report_failure(self._pool, self._publisher, account, why, began)
+        return found
+
+    async def _reconcile(self, account: KnownAccount, client: VenueClient, began: datetime) -> Reconciled:
         since = await self._load_since(account.id)
         listed = await client.fetch_open_orders()
         # After the orders: whatever filled an order that is no longer listed is in this answer, or in the next.
         fills = await client.fetch_fills(int(since.timestamp()) * 1000)
         swept = await sweep_fills(self._pool, self._publisher, account.platform, account.id, account.name, fills)
-        changed, foreign, failed = 0, 0, 0
-        if swept.complete:
-            changed, foreign = await self._compare_orders(account, client, listed, began)
-            settled = {fill.trade_id for fill in fills}
-            failed = await fail_silent_fills(
-                self._pool, self._publisher, client, account.platform, account.id, account.name, settled, began
-            )
-            await self._record(account.id, began)
-        found = Reconciled(
-            fills_missing=swept.published,
-            fills_failed=failed,
-            orders_changed=changed,
-            orders_foreign=foreign,
-            complete=swept.complete,
+        if not swept.complete:
+            return Reconciled(fills_missing=swept.published, orders_changed=0, orders_foreign=0, complete=False)
+        found = await self._compare_orders(account, client, listed, began)
+        settled = {fill.trade_id for fill in fills}
+        failed = await fail_silent_fills(
+            self._pool, self._publisher, client, account.platform, account.id, account.name, settled, began
         )
-        if swept.published or failed or changed or foreign:
+        found = msgspec.structs.replace(found, fills_missing=swept.published, fills_failed=failed)
+        await self._record(account.id, began)
+        if swept.published or failed or found.orders_changed or found.orders_foreign or found.orders_undead:
             log.info("account_reconciled", account=account.name, **msgspec.structs.asdict(found))
         return found
 
     async def _compare_orders(
         self, account: KnownAccount, client: VenueClient, listed: Sequence[OrderState], began: datetime
-    ) -> tuple[int, int]:
+    ) -> Reconciled:
         at_venue = {state.order_hash.lower(): state for state in listed}
         async with self._pool.connection() as conn:
             rows = await (await conn.execute(_OPEN, (account.id,))).fetchall()
-            known = await (await conn.execute(_OURS, (account.id, list(at_venue)))).fetchall()
+            known = dict(await (await conn.execute(_OURS, (account.id, list(at_venue)))).fetchall())
         states: list[OrderState] = []
-        late = 0
+        late, unconfirmed = 0, 0
         for order_hash, status, updated_at in rows:
             if order_hash in at_venue:
+                self._looks.forget(order_hash)
                 if status in (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
                     states.append(at_venue[order_hash])
             elif status in _RESTING and began - updated_at > SETTLE_AFTER and late < MOST_LOOKUPS:
                 late += 1
-                states += await _ended(client, order_hash)
+                ended = await _ended(client, order_hash)
+                if ended is None:
+                    self._looks.forget(order_hash)
+                elif self._looks.agrees(order_hash):
+                    states.append(ended)
+                else:
+                    unconfirmed += 1
         if states:
             now_ns = time.time_ns()
             await self._publisher.publish_many(
                 TRADE_EVENTS,
                 [order_state(account.platform, str(account.id), account.name, state, now_ns) for state in states],
             )
-        foreign = len(at_venue.keys() - {order_hash for (order_hash,) in known})
+        foreign = len(at_venue.keys() - known.keys())
         if foreign:
             log.warning("foreign_orders", account=account.name, orders=foreign)
-        return len(states), foreign
+        undead = [order_hash for order_hash, ended_at in known.items() if ended_at and began - ended_at > SETTLE_AFTER]
+        if undead:
+            # Whatever the books say, it can still trade: it comes off. What it fills meanwhile is a late fill.
+            log.warning("undead_orders", account=account.name, order_hashes=undead)
+            await client.cancel(undead)
+        return Reconciled(
+            fills_missing=0,
+            orders_changed=len(states),
+            orders_foreign=foreign,
+            orders_undead=len(undead),
+            unconfirmed=unconfirmed,
+            complete=True,
+        )
 
     async def _load_since(self, account_id: UUID) -> datetime:
         """From the last reconcile, or the oldest fill still waiting for its settlement; never before the account."""
@@ -141,11 +163,11 @@ class Reconciler:
             await conn.execute("UPDATE accounts_account SET reconciled_at = %s WHERE id = %s", (began, account_id))
 
 
-async def _ended(client: VenueClient, order_hash: str) -> list[OrderState]:
+async def _ended(client: VenueClient, order_hash: str) -> OrderState | None:
     """The order's state when the venue says it is over without being filled."""
     try:
         state = await client.fetch_order(order_hash)
     except NotFound:
         log.warning("order_missing_at_venue", order_hash=order_hash)
-        return []
-    return [state] if state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED) else []
+        return None
+    return state if state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED) else None

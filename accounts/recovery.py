@@ -2,7 +2,8 @@
 
     INITIALIZED, nobody came for it      → the intake judges and sends it
     SUBMITTED or UNKNOWN for 4 s         → ask the venue by order hash:
-        it knows the order               → its fills go to the bus first, then its status is written
+        it knows the order               → its fills go to the bus first, then its status is written; that it is
+                                           over is believed at the second look (`second_look`)
         it does not (and would by now)   → the same bytes are sent again: the same hash, so the same order;
                                            with a cancel asked for, a stop or a halt they are not, and 30 s after
                                            they could last have left the order is ended
@@ -148,7 +149,12 @@ class Recovery:
             return
         reach("recovery.found")
         complete = await self._canceller.sweep(lane, row)
-        closed = complete and state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+        closed = state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED, OrderStatus.REJECTED)
+        if not closed:
+            self._canceller.looks.forget(order_hash)
+        elif not self._canceller.looks.agrees(order_hash) or not complete:
+            self._leave(row, f"reads as {state.status} at the venue; to be confirmed")
+            return
         self._sender.answers.put(
             Answer(
                 client_order_id=row.id,

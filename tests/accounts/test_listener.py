@@ -16,6 +16,7 @@ from accounts.lanes import Lanes
 from accounts.listener import Listener
 from accounts.models import Account, Fill, Order
 from accounts.reconciler import Reconciler
+from accounts.second_look import SecondLook
 from accounts.registration import change_account_state, update_account
 from accounts.vault import Opener
 from streams.connection import connect
@@ -271,7 +272,7 @@ async def test_order_ended_unheard_is_found_by_reconcile(
     lane = room.executor.lanes.get(account.pk)
     await lane.client.cancel([order.order_hash])
     await room.age(order.id)
-    found = await Reconciler(room.pool, room.publisher).reconcile(lane.account, lane.client)
+    found = await Reconciler(room.pool, room.publisher, SecondLook(0)).reconcile(lane.account, lane.client)
     assert found.orders_changed == 1
     await room.digest(redis_url)
     assert (await room.row(order.id)).status == "cancelled"
