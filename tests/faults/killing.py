@@ -32,6 +32,8 @@ class Killing:
         """Die at `point`, come back, audit. AssertionError when something is not right afterwards."""
         assert point in KILL_POINTS
         self.tried.append(point)
+        if self.listener.poll() is not None:  # An earlier point failed half-way: begin cleanly.
+            self.listener = self.house.start_listener()
         if point in TRADE:
             self._placing(point)
         elif point in CANCEL:
