@@ -4,19 +4,20 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0003_ledger_functions'),
-        ('markets', '0001_initial'),
+        ("accounts", "0003_ledger_functions"),
+        ("markets", "0001_initial"),
     ]
 
     operations = [
         migrations.RemoveIndex(
-            model_name='fill',
-            name='fill_unsettled',
+            model_name="fill",
+            name="fill_unsettled",
         ),
         migrations.AddIndex(
-            model_name='fill',
-            index=models.Index(condition=models.Q(('settlement', 'matched')), fields=['account', 'market'], name='fill_unsettled'),
+            model_name="fill",
+            index=models.Index(
+                condition=models.Q(("settlement", "matched")), fields=["account", "market"], name="fill_unsettled"
+            ),
         ),
     ]
