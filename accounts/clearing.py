@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from accounts.answers import utc_now
 from accounts.closing import Closing, load_closing
 from accounts.gate import Gate
+from accounts.ledger.clearance import record_cancels_claimed
 from accounts.ledger.orders import record_orders
 from accounts.ledger.rows import NewOrder
 from accounts.levels import CANCELLING, FLATTEN
@@ -36,16 +37,6 @@ REPRICE_AFTER = timedelta(seconds=10)
 """A closing order that rested so long is taken off, and its holding offered anew at the bid of that moment."""
 LOOK_EVERY = timedelta(seconds=5)
 MOST = 200
-
-_CLAIM = """
-UPDATE accounts_order SET cancel_requested_at = %(now)s WHERE id IN (
-    SELECT id FROM accounts_order
-    WHERE status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
-      AND cancel_requested_at IS NULL
-      AND (origin <> 'closing' OR %(level)s <> 'flatten' OR created_at < %(stale)s)
-    ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
-) RETURNING id
-"""
 
 _ROUNDS = """
 SELECT market_id, outcome, count(*) FROM accounts_order
@@ -72,9 +63,10 @@ class Clearing:
         if level not in CANCELLING:
             return
         now = utc_now()
-        claim = {"now": now, "level": level, "stale": now - REPRICE_AFTER, "most": MOST}
+        # At `flatten` a closing order may rest a while before its holding is offered anew.
+        spared = now - REPRICE_AFTER if level == FLATTEN else None
         async with self._pool.connection() as conn:
-            claimed = [order_id for (order_id,) in await (await conn.execute(_CLAIM, claim)).fetchall()]
+            claimed = await record_cancels_claimed(conn, spared, now, MOST)
         for order_id in claimed:
             spawn(self._step(self._cancel, order_id))
         if claimed:

@@ -135,9 +135,7 @@ class Reconciler:
             log.warning("foreign_orders", account=account.name, orders=foreign)
         undead = [order_hash for order_hash, ended_at in known.items() if ended_at and began - ended_at > SETTLE_AFTER]
         if undead:
-            # Whatever the books say, it can still trade: it comes off. What it fills meanwhile is a late fill.
             log.warning("undead_orders", account=account.name, order_hashes=undead)
-            await client.cancel(undead)
         return Reconciled(
             fills_missing=0,
             orders_changed=len(states),

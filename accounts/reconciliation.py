@@ -6,17 +6,17 @@ calls this after every comparison; a person activates the account again.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 import msgspec
 import structlog
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
-from accounts.credentials import KnownAccount
 from alerts.raising import record_alert
 from streams.publisher import Publisher
-from trading.enums import Severity
+from trading.enums import Platform, Severity
 from trading.events import ACCOUNT_EVENTS, ALERT_EVENTS, AccountChanged, Event
 from trading.ids import event_id
 
@@ -29,6 +29,17 @@ SILENT_AFTER = timedelta(minutes=5)
 """A fill matched so long ago that neither settled nor could be shown to have failed."""
 
 log = structlog.get_logger()
+
+
+class Compared(Protocol):
+    """The account, as far as this needs it."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def platform(self) -> Platform: ...
 
 
 class Reconciled(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,7 +97,7 @@ WHERE id = %s AND state <> 'halted'
 
 
 async def report_comparison(
-    pool: Pool, publisher: Publisher, account: KnownAccount, found: Reconciled, now: datetime
+    pool: Pool, publisher: Publisher, account: Compared, found: Reconciled, now: datetime
 ) -> None:
     """Record a comparison that went through to its end."""
     async with pool.connection() as conn, conn.transaction():
@@ -113,7 +124,7 @@ async def report_comparison(
     await _publish(publisher, news)
 
 
-async def report_failure(pool: Pool, publisher: Publisher, account: KnownAccount, why: str, now: datetime) -> None:
+async def report_failure(pool: Pool, publisher: Publisher, account: Compared, why: str, now: datetime) -> None:
     """Record that the account could not be compared."""
     async with pool.connection() as conn, conn.transaction():
         said = [why]
@@ -132,7 +143,7 @@ def explain(found: Reconciled, silent: int) -> list[str]:
         (found.orders_changed, "orders had moved on at the venue: their statuses follow."),
         (found.unconfirmed, "orders read as over for the first time: a second look decides."),
         (found.orders_foreign, "orders open at the venue are not ours: somebody trades this account elsewhere."),
-        (found.orders_undead, "orders ended here were still open at the venue: they are being cancelled."),
+        (found.orders_undead, "orders ended here are still open at the venue: cancel them there."),
         (silent, "fills matched over five minutes ago neither settled nor are known to have failed."),
     )
     return [f"{count} {sentence}" for count, sentence in said if count]
@@ -140,7 +151,7 @@ def explain(found: Reconciled, silent: int) -> list[str]:
 
 async def _escalate(
     conn: AsyncConnection[Any],
-    account: KnownAccount,
+    account: Compared,
     row: tuple[datetime | None] | None,
     said: Sequence[str],
     now: datetime,
@@ -164,7 +175,7 @@ async def _escalate(
 
 
 async def _alert(
-    conn: AsyncConnection[Any], account: KnownAccount, severity: Severity, kind: str, text: str, now: datetime
+    conn: AsyncConnection[Any], account: Compared, severity: Severity, kind: str, text: str, now: datetime
 ) -> Event | None:
     return await record_alert(
         conn, severity, kind, account.name, text, now=now, dedup_key=f"{kind}:{account.id}", platform=account.platform

@@ -41,6 +41,24 @@ WITH ended AS (
 """
 
 
+_CLAIM = """
+UPDATE accounts_order SET cancel_requested_at = %(now)s WHERE id IN (
+    SELECT id FROM accounts_order
+    WHERE status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+      AND cancel_requested_at IS NULL
+      AND (origin <> 'closing' OR %(spared)s::timestamptz IS NULL OR created_at < %(spared)s)
+    ORDER BY created_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+) RETURNING id
+"""
+
+
+async def record_cancels_claimed(conn: Connection, spared: datetime | None, now: datetime, most: int) -> list[UUID]:
+    """Claim up to `most` open orders of the whole desk for cancelling, each for one caller, oldest first; closing
+    orders made after `spared` are left alone."""
+    cursor = await conn.execute(_CLAIM, {"now": now, "spared": spared, "most": most}, prepare=True)
+    return [order_id for (order_id,) in await cursor.fetchall()]
+
+
 async def record_cleared(
     conn: Connection, client_order_id: UUID, seen: datetime | None, sender: str, now: datetime
 ) -> bool:

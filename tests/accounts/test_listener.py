@@ -16,8 +16,8 @@ from accounts.lanes import Lanes
 from accounts.listener import Listener
 from accounts.models import Account, Fill, Order
 from accounts.reconciler import Reconciler
-from accounts.second_look import SecondLook
 from accounts.registration import change_account_state, update_account
+from accounts.second_look import SecondLook
 from accounts.vault import Opener
 from streams.connection import connect
 from tests.accounts.conftest import bodies, make_account

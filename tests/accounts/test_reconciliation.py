@@ -60,8 +60,8 @@ async def test_order_cancelled_unheard_ends_at_second_look(room: Any, lane: Any,
     await room.until(order.id, OrderStatus.CANCELLED)
 
 
-async def test_undead_order_comes_off_the_book(room: Any, lane: Any, paper: Any, account: Account) -> None:
-    """Ended here, open there: it could still trade, so it is cancelled and told."""
+async def test_undead_order_is_told(room: Any, lane: Any, account: Account) -> None:
+    """Ended here, open there: it could still trade, so a person is told."""
     [order] = await room.send(room.order(account))
     await room.until(order.id, OrderStatus.ACCEPTED)
     await Order.objects.filter(pk=order.id).aupdate(
@@ -69,7 +69,6 @@ async def test_undead_order_comes_off_the_book(room: Any, lane: Any, paper: Any,
     )
     found = await Reconciler(room.pool, room.publisher).reconcile(lane.account, lane.client)
     assert found.orders_undead == 1
-    assert paper.snapshot(account.address)["orders"][0]["status"] == "CANCELLED"
     assert (await Alert.objects.aget()).kind == "reconcile_difference"
     assert "still open at the venue" in (await Reconciliation.objects.aget()).explanations[0]
 
