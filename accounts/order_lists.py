@@ -13,8 +13,7 @@ from identity.models import AuditEntry
 from markets.models import Market, market_key
 from trading.enums import OrderOrigin, OrderStatus
 from trading.orders import IN_FLIGHT, TERMINAL
-from web.paging import Order as Sorting
-from web.paging import PageQuery, load_page
+from web.paging import PageQuery, Sorting, load_page
 from web.problems import Problem
 
 PAGE = 50

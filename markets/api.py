@@ -13,11 +13,11 @@ from identity.roles import Role
 from markets.models import Market
 from trading.enums import MarketStatus, Platform
 from web.fields import Amount, Instant, Word
-from web.paging import Order, Page, PageQuery, load_page, order_named
+from web.paging import Page, PageQuery, Sorting, load_page, order_named
 from web.problems import not_found
 
 router = Router(tags=["markets"])
-ORDERS = {"title": Order(("title", "id")), "market_id": Order(("platform", "market_id"))}
+ORDERS = {"title": Sorting(("title", "id")), "market_id": Sorting(("platform", "market_id"))}
 
 
 class MarketAnswer(Schema):

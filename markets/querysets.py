@@ -8,11 +8,11 @@ from django.db.models import Q, QuerySet
 
 from markets.models import Market
 from trading.enums import MarketStatus, Platform
-from web.paging import Order, PageQuery, load_page
+from web.paging import PageQuery, Sorting, load_page
 from web.problems import Problem
 
 PAGE = 50
-BY_TITLE = Order(("title", "id"))
+BY_TITLE = Sorting(("title", "id"))
 
 
 def load_open(platform: Platform | None = None) -> QuerySet[Market]:

@@ -21,12 +21,12 @@ from identity.roles import Role
 from trading.enums import Mode, Platform, SignerKind, TradingState
 from trading.errors import InvalidValue
 from web.fields import Amount, Because, Given, GivenAmount, Prose, Secret, Tag, Word
-from web.paging import Order, Page, PageQuery, load_page, order_named
+from web.paging import Page, PageQuery, Sorting, load_page, order_named
 from web.problems import Problem
 
 router = Router(tags=["accounts"])
 API = AuditEntry.Source.API.value
-ORDERS = {"name": Order(("name",)), "created_at": Order(("created_at", "id"))}
+ORDERS = {"name": Sorting(("name",)), "created_at": Sorting(("created_at", "id"))}
 
 
 class AccountAnswer(Schema):

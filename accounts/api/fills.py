@@ -16,12 +16,12 @@ from identity.callers import caller_of, may
 from identity.roles import Role
 from trading.enums import Action, FeeKind, Liquidity, Outcome, Platform, Settlement
 from web.fields import Amount, Instant, Word
-from web.paging import Order, Page, PageQuery, load_page, order_named
+from web.paging import Page, PageQuery, Sorting, load_page, order_named
 
 router = Router(tags=["fills and positions"])
-FILL_ORDERS = {"received_at": Order(("received_at", "id"))}
-BY_ACCOUNT = Order(("account_id", "market_id", "outcome"))
-BY_MARKET = Order(("market_id", "outcome"))
+FILL_ORDERS = {"received_at": Sorting(("received_at", "id"))}
+BY_ACCOUNT = Sorting(("account_id", "market_id", "outcome"))
+BY_MARKET = Sorting(("market_id", "outcome"))
 FLAT = Q(size=0)
 
 

@@ -24,11 +24,11 @@ from trading.ids import deterministic_uuid
 from trading.orders import TERMINAL
 from trading.values import exact
 from web.fields import Amount, Because, Given, GivenPrice, GivenShares, Instant, Word
-from web.paging import Order, Page, PageQuery, load_page, order_named
+from web.paging import Page, PageQuery, Sorting, load_page, order_named
 from web.problems import Problem, not_found
 
 router = Router(tags=["orders"])
-ORDERS = {"created_at": Order(("created_at", "id"))}
+ORDERS = {"created_at": Sorting(("created_at", "id"))}
 WAITING = [OrderStatus.SUBMITTED.value, OrderStatus.UNKNOWN.value]
 
 
@@ -192,7 +192,7 @@ def list_orders(request: HttpRequest, asked: Query[OrderQuery]) -> Any:
 def list_unknown_orders(request: HttpRequest, asked: Query[PageQuery]) -> Any:
     """Orders that may or may not have reached their venue. The engine settles them by evidence, never by a guess."""
     rows = orders_of(caller_of(request)).filter(status__in=WAITING)
-    items, following = load_page(rows, Order(("created_at", "id"), falling=True), asked)
+    items, following = load_page(rows, Sorting(("created_at", "id"), falling=True), asked)
     return {"items": items, "next": following}
 
 

@@ -17,11 +17,11 @@ from identity.models import AuditEntry
 from identity.roles import Role
 from trading.enums import Severity
 from web.fields import Word
-from web.paging import Order, Page, PageQuery, load_page, order_named
+from web.paging import Page, PageQuery, Sorting, load_page, order_named
 from web.problems import not_found
 
 router = Router(tags=["alerts"])
-ORDERS = {"last_seen_at": Order(("last_seen_at", "id")), "raised_at": Order(("raised_at", "id"))}
+ORDERS = {"last_seen_at": Sorting(("last_seen_at", "id")), "raised_at": Sorting(("raised_at", "id"))}
 
 
 class AlertAnswer(Schema):

@@ -15,7 +15,7 @@ from identity.roles import Role, includes
 from identity.tokens import issue_token, revoke_token
 from trading.errors import InvalidValue
 from web.fields import Given, Instant, Tag, Word
-from web.paging import Order, Page, PageQuery, load_page
+from web.paging import Page, PageQuery, Sorting, load_page
 from web.problems import not_found
 
 router = Router(tags=["identity"])
@@ -80,7 +80,7 @@ def read_me(request: HttpRequest) -> Any:
 def list_tokens(request: HttpRequest, asked: Query[PageQuery]) -> Any:
     """One's own tokens, newest first; an admin sees everybody's."""
     rows = tokens_of(caller_of(request)).select_related("user")
-    items, following = load_page(rows, Order(("created_at", "id"), falling=True), asked)
+    items, following = load_page(rows, Sorting(("created_at", "id"), falling=True), asked)
     return {"items": items, "next": following}
 
 

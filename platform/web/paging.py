@@ -38,7 +38,7 @@ class PageQuery(Schema):
 
 
 @dataclass(frozen=True)
-class Order:
+class Sorting:
     """A stable order: fields of the row itself, none nullable, unique together; all rise, or all fall."""
 
     fields: tuple[str, ...]
@@ -48,16 +48,16 @@ class Order:
         return [f"-{field}" for field in self.fields] if self.falling else list(self.fields)
 
 
-def order_named(name: str, orders: Mapping[str, Order]) -> Order:
+def order_named(name: str, orders: Mapping[str, Sorting]) -> Sorting:
     """The order a caller asked for; "-name" is "name" backwards."""
     order = orders.get(name.removeprefix("-"))
     if order is None:
         known = ", ".join(orders)
         raise Problem(422, "sort_unknown", f"There is no order {name[:40]!r}: choose {known}, or one of them with '-'.")
-    return Order(order.fields, falling=order.falling != name.startswith("-"))
+    return Sorting(order.fields, falling=order.falling != name.startswith("-"))
 
 
-def load_page(rows: QuerySet[Row], order: Order, asked: PageQuery) -> tuple[list[Row], str | None]:
+def load_page(rows: QuerySet[Row], order: Sorting, asked: PageQuery) -> tuple[list[Row], str | None]:
     """One page and the cursor of the next: one query."""
     if asked.cursor:
         rows = rows.filter(beyond(order, read_cursor(asked.cursor, rows.model, order)))
@@ -68,7 +68,7 @@ def load_page(rows: QuerySet[Row], order: Order, asked: PageQuery) -> tuple[list
     return found, write_cursor([_kind(rows.model, order), *(_value(found[-1], field) for field in order.fields)])
 
 
-def beyond(order: Order, place: Sequence[Any]) -> Q:
+def beyond(order: Sorting, place: Sequence[Any]) -> Q:
     """The rows after `place`. The first field is bounded by itself too, so that an index serves it."""
     step, reach = ("lt", "lte") if order.falling else ("gt", "gte")
     after = Q()
@@ -95,7 +95,7 @@ def read_words(cursor: str, count: int) -> list[str]:
     return words
 
 
-def read_cursor(cursor: str, model: type[Model], order: Order) -> list[Any]:
+def read_cursor(cursor: str, model: type[Model], order: Sorting) -> list[Any]:
     """The place in the model's own types; a Problem for a cursor of another list or order."""
     kind, *words = read_words(cursor, 1 + len(order.fields))
     if kind != _kind(model, order):
@@ -111,7 +111,7 @@ def bad_cursor() -> Problem:
     return Problem(422, "cursor_invalid", "The cursor is not one this list gave: leave it out to begin anew.")
 
 
-def _kind(model: type[Model], order: Order) -> str:
+def _kind(model: type[Model], order: Sorting) -> str:
     """What a cursor is good for: this list, in this order."""
     return f"{model._meta.model_name} {' '.join(order.columns())}"
 

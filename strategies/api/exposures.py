@@ -15,10 +15,10 @@ from strategies.models import Decision, Exposure
 from strategies.querysets import OPEN
 from trading.enums import Platform
 from web.fields import Amount, Word
-from web.paging import Order, Page, PageQuery, load_page, order_named
+from web.paging import Page, PageQuery, Sorting, load_page, order_named
 
 router = Router(tags=["strategies"])
-ORDERS = {"updated_at": Order(("updated_at", "id"))}
+ORDERS = {"updated_at": Sorting(("updated_at", "id"))}
 
 
 class ExposureAnswer(Schema):
@@ -122,5 +122,5 @@ def list_decisions(request: HttpRequest, strategy_id: UUID, asked: Query[Decisio
     rows = in_scope(rows, caller, "exposure__primary_account", "exposure__hedge_account")
     if asked.exposure_id:
         rows = rows.filter(exposure_id=asked.exposure_id)
-    items, following = load_page(rows.select_related("exposure"), Order(("id",), falling=True), asked)
+    items, following = load_page(rows.select_related("exposure"), Sorting(("id",), falling=True), asked)
     return {"items": items, "next": following}

@@ -29,12 +29,12 @@ from strategies.models import Pair, Strategy
 from strategies.removal import StrategyInUse, remove_strategy
 from trading.enums import TradingState
 from web.fields import Because, Given, Word
-from web.paging import Order, Page, PageQuery, load_page, order_named
+from web.paging import Page, PageQuery, Sorting, load_page, order_named
 from web.problems import Problem, not_found
 from web.requests import request_address
 
 router = Router(tags=["strategies"])
-ORDERS = {"name": Order(("name",)), "created_at": Order(("created_at", "id"))}
+ORDERS = {"name": Sorting(("name",)), "created_at": Sorting(("created_at", "id"))}
 
 
 class PairAnswer(Schema):

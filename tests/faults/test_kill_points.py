@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 A_FEW = ("dispatch.committed", "executor.answered", "listener.published")
 
 
-@pytest.mark.slow
+@pytest.mark.faults
 @pytest.mark.timeout(150)
 def test_a_few_kill_points_survive(open_house: Callable[..., House]) -> None:
     killing = Killing(open_house())

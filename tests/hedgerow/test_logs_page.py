@@ -5,12 +5,12 @@ import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
 
 from hedgerow.log_page import SHOWN, cell
 from streams.message import Message
@@ -24,7 +24,7 @@ FRAGMENT = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def record(clickhouse_url: str, settings: SettingsWrapper) -> Iterator[str]:
+def record(clickhouse_url: str, settings: Any) -> Iterator[str]:
     """A database of this test's own, that the settings name."""
     name = f"test_{uuid4().hex}"
     url = urlunsplit(urlsplit(clickhouse_url)._replace(path=f"/{name}"))
