@@ -19,7 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.ledger.rows import NewOrder
-from accounts.ledger.tickets import record_order_now
+from accounts.ledger.tickets import record_cancel_request_now, record_order_now
 from accounts.models import Account, Order
 from identity.audit import record_audit
 from identity.models import AuditEntry, User
@@ -121,6 +121,8 @@ def cancel_order(client_order_id: UUID, by: User | str, reason: str = "", *, sou
     with transaction.atomic():
         if isinstance(by, User):
             record_audit("order.cancel_requested", user=by, subject=order, reason=reason, source=source)
+        # On the row before the command is on the bus: an engine that dies with the command in hand loses nothing.
+        record_cancel_request_now(order.pk, timezone.now())
         _publish_after_commit(command)
     return True
 

@@ -67,6 +67,8 @@ def prepare_run() -> None:
             "DJANGO_SETTINGS_MODULE": "hedgerow.settings",
             "HEDGEROW_ENV_FILE": "",
             "HEDGEROW_MODE": "paper",
+            # Threads of asynchronous tests keep their connection until the run ends.
+            "HEDGEROW_DATABASE_POOL_MAX": "60",
             "HEDGEROW_STATE_DIR": str(state.root),
             "HEDGEROW_SECRET_KEY": "tests-only-" + "x" * 50,
             "HEDGEROW_VAULT_PUBLIC_KEY_FILE": str(state.root / "vault" / "public.key"),

@@ -35,6 +35,10 @@ _JOINED = """
 accounts_order o JOIN accounts_account a ON a.id = o.account_id JOIN markets_market m ON m.id = o.market_id
 """
 
+RECORD_CANCEL_REQUEST = """
+UPDATE accounts_order SET cancel_requested_at = coalesce(cancel_requested_at, %s), updated_at = %s WHERE id = %s
+"""
+
 _JOURNAL = """
 UPDATE accounts_order
 SET status = 'submitted', order_hash = %s, body = %s, salt = %s, sender = %s, submitted_at = %s, updated_at = %s
@@ -206,12 +210,7 @@ async def record_announced(conn: Connection, rows: Iterable[OrderRow]) -> None:
 
 async def record_cancel_request(conn: Connection, client_order_id: UUID, now: datetime) -> None:
     """Note that somebody wants this order off the book; a second request changes nothing."""
-    await conn.execute(
-        "UPDATE accounts_order SET cancel_requested_at = coalesce(cancel_requested_at, %s), updated_at = %s"
-        " WHERE id = %s",
-        (now, now, client_order_id),
-        prepare=True,
-    )
+    await conn.execute(RECORD_CANCEL_REQUEST, (now, now, client_order_id), prepare=True)
 
 
 async def load_orders(conn: Connection, ids: Sequence[UUID]) -> list[OrderRow]:

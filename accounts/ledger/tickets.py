@@ -1,10 +1,11 @@
 """The sync twin of `orders.record_orders`, for Django request code: an intention becomes a row, nothing is sent."""
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import connection
 
-from accounts.ledger.orders import INSERT_ORDER, order_parameters
+from accounts.ledger.orders import INSERT_ORDER, RECORD_CANCEL_REQUEST, order_parameters
 from accounts.ledger.rows import NewOrder
 from trading.enums import OrderStatus
 from trading.errors import InvalidValue
@@ -16,3 +17,9 @@ def record_order_now(order: NewOrder, now: datetime) -> None:
         raise InvalidValue("only the executor journals signed bytes: a ticket is initialized or denied")
     with connection.cursor() as cursor:
         cursor.execute(INSERT_ORDER, order_parameters(order, now))
+
+
+def record_cancel_request_now(client_order_id: UUID, now: datetime) -> None:
+    """Note that somebody wants this order off the book, in the caller's atomic block: a lost command loses nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(RECORD_CANCEL_REQUEST, [now, now, client_order_id])

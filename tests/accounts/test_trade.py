@@ -124,6 +124,8 @@ def test_cancel_is_put_on_the_bus(commands: Callable[[], list[Any]]) -> None:
     command = commands()[-1]
     assert isinstance(command, CancelOrder)
     assert command.client_order_id == ticket.client_order_id
+    # On the row as well: an engine that dies with the command in hand loses nothing.
+    assert Order.objects.get(id=ticket.client_order_id).cancel_requested_at is not None
     Order.objects.update(status="filled")
     assert not cancel_order(ticket.client_order_id, "tests")
     with pytest.raises(InvalidValue, match="no order"):

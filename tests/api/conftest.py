@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,9 +73,9 @@ def desk(now: datetime) -> DeskRows:
 
 
 @pytest.fixture
-def vault(tmp_path: Any) -> None:
-    files = ensure_vault(tmp_path / "vault")
-    settings.VAULT_PUBLIC_KEY_FILE = str(files.public)
+def vault() -> None:
+    """The vault the settings name, made once a run."""
+    ensure_vault(Path(settings.VAULT_PUBLIC_KEY_FILE).parent)
 
 
 @pytest.fixture
