@@ -7,7 +7,17 @@ from django.shortcuts import redirect
 from unfold.decorators import action
 
 from accounts.account_admin import AccountAdmin
-from accounts.models import Account, Desk, EngineLease, Fill, Order, Position, SealedSecret
+from accounts.models import (
+    Account,
+    Desk,
+    EngineLease,
+    EquityPoint,
+    Fill,
+    Order,
+    Position,
+    Reconciliation,
+    SealedSecret,
+)
 from accounts.querysets import without_bytes
 from identity.back_office import ReadOnlyAdmin, amount
 
@@ -98,3 +108,21 @@ class EngineLeaseAdmin(ReadOnlyAdmin):
     list_display = ("name", "pid", "generation_seen", "started_at", "renewed_at")
     search_fields = ("name",)
     ordering = ("-renewed_at",)
+
+
+@admin.register(Reconciliation)
+class ReconciliationAdmin(ReadOnlyAdmin):
+    """How each account's books last compared with its venue, and what differed."""
+
+    list_display = ("account", "checked_at", "agreed_at", "failing_since", "fills_missing", "orders_changed")
+    list_select_related = ("account",)
+    search_fields = ("account__name",)
+    ordering = ("-checked_at",)
+
+
+@admin.register(EquityPoint)
+class EquityPointAdmin(ReadOnlyAdmin):
+    """What the desk was worth, point by point."""
+
+    list_display = ("at", amount("collateral"), amount("value"), amount("realized"), "accounts", "unmarked")
+    ordering = ("-at",)

@@ -23,7 +23,7 @@ from strategies.control import (
     start_strategy,
     stop_strategy,
 )
-from strategies.models import Decision, Exposure, Pair, Strategy
+from strategies.models import Decision, Exposure, Imbalance, Pair, Strategy
 from trading.errors import InvalidValue
 
 
@@ -201,3 +201,15 @@ class DecisionAdmin(ReadOnlyAdmin):
     search_fields = ("cause", "reason")
     list_select_related = ("exposure",)
     ordering = ("-id",)
+
+
+@admin.register(Imbalance)
+class ImbalanceAdmin(ReadOnlyAdmin):
+    """What a venue holds beyond what the ledger can explain."""
+
+    list_display = (
+        "account", "market_key", "outcome", amount("at_venue"), amount("in_ledger"), amount("believed"), "read_at",
+    )  # fmt: skip
+    search_fields = ("account__name", "market_key")
+    list_select_related = ("account",)
+    ordering = ("-read_at",)

@@ -45,8 +45,6 @@ CANCEL = ("cancel.before_request", "cancel.requested", "cancel.before_send", "ca
 RECOVERY = (
     "recovery.before_look",
     "recovery.found",
-    "recovery.before_send_again",
-    "recovery.sent_again",
     "sweep.before_publish",
     "sweep.published",
 )
