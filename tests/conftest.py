@@ -19,6 +19,7 @@ from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import connection
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 from redis import Redis as RedisClient
 
@@ -88,6 +89,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 else:
     prepare_run()
 django.setup()
+hypothesis_settings.register_profile("shared-machine", deadline=None)
+hypothesis_settings.load_profile("shared-machine")
 settings.REDIS_URL = os.environ["REDIS_URL"]  # In a process of `-n` the settings may have been read before this file.
 
 

@@ -85,7 +85,8 @@ def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 def is_trouble(said: ConsoleMessage) -> bool:
     """Any error or warning, save that htmx calls a fetch lost when the person leaves the page meanwhile."""
-    return said.type in ("error", "warning") and "htmx:sendError" not in said.text
+    refused = "/ws/pages' failed" in said.text and "403" in said.text  # a session that has ended is turned away
+    return said.type in ("error", "warning") and "htmx:sendError" not in said.text and not refused
 
 
 def wait_until_up(process: subprocess.Popen[bytes], address: str, log: Path) -> None:
