@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import django
 import pytest
+import structlog
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -89,6 +90,8 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 else:
     prepare_run()
 django.setup()
+# A logger kept from its first use on would escape the tests that look at what is logged.
+structlog.configure(cache_logger_on_first_use=False)
 hypothesis_settings.register_profile("shared-machine", deadline=None)
 hypothesis_settings.load_profile("shared-machine")
 settings.REDIS_URL = os.environ["REDIS_URL"]  # In a process of `-n` the settings may have been read before this file.
