@@ -110,6 +110,17 @@ def load_history(client: Client, market: Market, since: datetime) -> list[Quote]
     return [Quote(*row) for row in found.result_rows]
 
 
+def load_quote_before(client: Client, market: Market, at: datetime, since: datetime) -> Quote | None:
+    """The newest kept prices at or before `at`, not older than `since`. Raises one of OUTAGES."""
+    found = client.query(
+        "SELECT time, best_bid, best_ask FROM market_history FINAL WHERE platform = {platform:String}"
+        " AND market_id = {market:String} AND time >= {since:DateTime64(3, 'UTC')}"
+        " AND time <= {at:DateTime64(3, 'UTC')} ORDER BY time DESC LIMIT 1",
+        parameters={"platform": market.platform, "market": market.market_id, "since": since, "at": at},
+    )
+    return next((Quote(*row) for row in found.result_rows), None)
+
+
 def load_last_quotes(client: Client, markets: Sequence[Market], since: datetime) -> dict[str, Quote]:
     """The newest kept prices of these markets, by key. Raises one of OUTAGES."""
     if not markets:

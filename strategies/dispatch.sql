@@ -141,12 +141,12 @@ BEGIN
     )
     WHERE e.id = t.id;
 
-    INSERT INTO strategies_decision (exposure_id, cause, "primary", hedged, in_flight, need, orders, reason, at)
+    INSERT INTO strategies_decision (exposure_id, cause, "primary", hedged, in_flight, need, orders, reason, book, at)
     SELECT t.exposure_id, left(t.cause, 200), t."primary", t.hedged, t.in_flight, t.need, t.orders,
-        left(t.reason, 255), dispatch_close.at
+        left(t.reason, 255), t.book, dispatch_close.at
     FROM jsonb_to_recordset(decisions) AS t(
         exposure_id uuid, cause text, "primary" numeric, hedged numeric, in_flight numeric, need numeric, orders jsonb,
-        reason text
+        reason text, book jsonb
     );
 
     RETURN ledger_close(ledger, dispatch_close.at);

@@ -18,7 +18,7 @@ from strategies.handlers.plan import HedgeState, Plan, PlannedHedge, RestingOrde
 from strategies.handlers.registry import get_handler
 from strategies.reasons import Reason
 from strategies.rungs import RungKind
-from strategies.surroundings import Surroundings, build_state, resting_order
+from strategies.surroundings import Surroundings, build_state, resting_order, seen
 from strategies.watching import Warning, Watch, warnings, watch
 from trading.enums import Mode, OrderStatus
 from trading.positions import delta
@@ -146,6 +146,7 @@ def evaluate(
             need=exposure.need(config.ratio),
             orders=[str(order.id) for order in (*orders, *refusals)],
             reason=told,
+            book=seen(around.books.get(row.market_key)),
         )
     return Evaluation(
         row=row,

@@ -4,7 +4,7 @@ Called by the dispatch alone, inside its one transaction. Locks are taken in one
 positions, exposures by id), so two engines can wait for each other but never in a circle.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -111,6 +111,8 @@ class NewDecision(msgspec.Struct, frozen=True, kw_only=True):
     need: Decimal
     orders: list[str]
     reason: str
+    book: Mapping[str, Any] | None = None
+    """The top of the book that was looked at (`strategies.surroundings.seen`); None when none was."""
 
 
 class PositionRow(msgspec.Struct, frozen=True):

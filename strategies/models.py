@@ -110,6 +110,7 @@ class Decision(models.Model):
     need = AmountField()
     orders = models.JSONField(default=list, help_text="Client order ids of what was ordered or denied.")
     reason = models.CharField(max_length=255, blank=True)
+    book = models.JSONField(null=True, blank=True, help_text="The top of the book it looked at, in YES prices.")
     at = models.DateTimeField()
 
     class Meta:

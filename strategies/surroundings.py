@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -16,8 +17,10 @@ from strategies.handlers.plan import AccountView, HedgeState, RestingOrder, Stan
 from trading.enums import Action, OrderStatus, Outcome, TradingState
 from trading.instruments import Book, MarketSpec
 from trading.orders import IN_FLIGHT
-from trading.values import ZERO
+from trading.values import ZERO, text
 
+LEVELS_KEPT = 5
+"""Levels a side of the book that a decision keeps."""
 _CANCELLABLE = frozenset({OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED})
 
 
@@ -57,6 +60,17 @@ def adjusted(open_orders: Sequence[OpenOrder], moved: Sequence[OrderProgress]) -
                 )
             )
     return kept
+
+
+def seen(book: Book | None) -> dict[str, Any] | None:
+    """The top of a book as a decision keeps it: YES prices, [price, shares] per level, best first."""
+    if book is None:
+        return None
+    return {
+        "at_ms": book.updated_at_ms,
+        "bids": [[text(level.price), text(level.size)] for level in book.bids[:LEVELS_KEPT]],
+        "asks": [[text(level.price), text(level.size)] for level in book.asks[:LEVELS_KEPT]],
+    }
 
 
 def build_state(

@@ -1,8 +1,12 @@
 """One fill's waterfall: from the venue's match to the hedge accepted, each step timed, with the decisions made."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
 
+import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
@@ -14,14 +18,21 @@ from accounts.models import Fill, Order
 from hedgerow.desk import FillRow, answer_fill
 from identity.access import is_fragment, page_for
 from identity.roles import Role
+from markets.history import Quote, load_quote_before, warehouse
+from markets.models import Market
 from strategies import querysets as exposures
 from strategies.models import Decision
 from strategies.reasons import TEXTS
+from warehouse.clickhouse import OUTAGES
 
 WIDTH = 1_000
 DECISIONS_SHOWN = 20
 AFTER = timedelta(minutes=10)
 """Decisions of this long after the fill are shown with it."""
+QUOTE_WITHIN = timedelta(minutes=30)
+"""A kept price older than this says nothing about a decision."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -50,17 +61,47 @@ def show_trace(request: HttpRequest, fill_id: int) -> HttpResponse:
     decisions = exposures.load_decisions_of(
         [exposure.pk for exposure in found], fill.recorded_at, fill.recorded_at + AFTER, DECISIONS_SHOWN
     )
+    first = decisions[0].at if decisions else fill.recorded_at
     context = {
         "fill": fill,
         "row": row,
         "legs": [(leg, place(steps_of(fill, leg.order, decisions))) for leg in row.hedges],
         "arrival": place(steps_of(fill, None, decisions)),
         "decisions": [(decision, told(decision, row)) for decision in decisions],
+        "ladders": [ladder_of(decision) for decision in decisions if decision.book],
+        "quote": None if any(decision.book for decision in decisions) else find_quote(fill.market, first),
         "now": timezone.now(),
         "width": WIDTH,
     }
     template = "hedgerow/trace/body.html" if is_fragment(request) else "hedgerow/trace/page.html"
     return render(request, template, context)
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """The top of the book a decision looked at, in YES prices; (price, shares) per level, best first."""
+
+    decision: Decision
+    read_at: datetime
+    bids: list[tuple[Decimal, Decimal]]
+    asks: list[tuple[Decimal, Decimal]]
+
+
+def ladder_of(decision: Decision) -> Ladder:
+    """The book that is kept with the decision."""
+    kept: dict[str, Any] = decision.book or {}
+    sides = [[(Decimal(price), Decimal(size)) for price, size in kept.get(side, [])] for side in ("bids", "asks")]
+    read_at = datetime.fromtimestamp(kept.get("at_ms", 0) // 1000, UTC)
+    return Ladder(decision, read_at, *sides)
+
+
+def find_quote(market: Market, at: datetime) -> Quote | None:
+    """The best prices last kept before `at`, for a decision that needed no book; None when there are none."""
+    try:
+        return load_quote_before(warehouse(settings.CLICKHOUSE_URL), market, at, at - QUOTE_WITHIN)
+    except OUTAGES as error:
+        log.info("warehouse_away", error=type(error).__name__)
+        return None
 
 
 def steps_of(fill: Fill, order: Order | None, decisions: list[Decision]) -> list[Step]:

@@ -9,8 +9,10 @@ from accounts.models import Account, Desk, Fill, Order
 from strategies.dispatch import Dispatcher
 from strategies.inbox import Inbox
 from strategies.models import Decision, Exposure, Pair, Strategy
-from tests.dispatch.conftest import KeepingSigner, connect, fill, inbox_of, make_dispatcher
+from strategies.specs import SpecBook
+from tests.dispatch.conftest import NOW, KeepingSigner, connect, fill, inbox_of, make_dispatcher
 from trading.enums import Action, FeeKind, Outcome, Settlement
+from trading.instruments import Book, Level
 
 
 async def test_a_primary_fill_orders_its_complement(
@@ -26,6 +28,23 @@ async def test_a_primary_fill_orders_its_complement(
     assert (exposure.primary, exposure.hedged, exposure.in_flight, exposure.need) == (100, 0, -100, 0)
     decision = await Decision.objects.aget()
     assert (decision.need, decision.orders) == (-100, [str(order.id)])
+
+
+async def test_decision_keeps_the_book_it_saw(
+    database_url: str, signer: KeepingSigner, strategy: Strategy, primary: Account
+) -> None:
+    levels = tuple(Level(Decimal(f"0.{50 - n}"), Decimal("12.5")) for n in range(7))
+    book = Book(market_id="1", updated_at_ms=1_700_000_000_000, bids=levels, asks=(Level(Decimal("0.56"), Decimal(3)),))
+    conn = await connect(database_url)
+    async with conn:
+        seeing = Dispatcher(conn, signer, SpecBook(), {"predict:1": book}, lambda: NOW)
+        await seeing.dispatch(inbox_of(fill(primary, "t1")))
+        blind = make_dispatcher(conn, signer)
+        await blind.dispatch(inbox_of(fill(primary, "t2")))
+    second, first = [decision.book async for decision in Decision.objects.order_by("-id")]
+    assert first["bids"] == [["0.5", "12.5"], ["0.49", "12.5"], ["0.48", "12.5"], ["0.47", "12.5"], ["0.46", "12.5"]]
+    assert (first["asks"], first["at_ms"]) == ([["0.56", "3"]], 1_700_000_000_000)
+    assert second is None
 
 
 async def test_the_same_fill_twice_hedges_once(

@@ -1,14 +1,17 @@
 """One fill's trace: its steps in order and timed, its reasons, and the cost of the page."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from pytest_django import Settings
 
 from hedgerow.trace import WIDTH, place, steps_of
+from markets.history import COLUMNS, warehouse
 from strategies.models import Decision
 from tests.desk_rows import add_fills, make_desk, make_fill
 
@@ -53,6 +56,45 @@ def test_trace_shows_hedge_and_reasons(viewing: Client, now: datetime) -> None:
     part = viewing.get(f"/fills/{fill.pk}/trace", headers=FRAGMENT).content
     assert b"<html" not in part
     assert f'href="/fills/{fill.pk}/trace"' in viewing.get("/").content.decode()
+
+
+def test_book_at_the_decision_is_a_ladder(viewing: Client, now: datetime) -> None:
+    exposure = make_desk(now).exposures[0]
+    fill, order = make_fill(exposure, now, 3)
+    order.save()
+    fill.save()
+    kept = {"at_ms": 1_700_000_000_000, "bids": [["0.54", "12.5"]], "asks": []}
+    Decision.objects.create(
+        exposure=exposure, cause="fill:3", primary=40, hedged=0, in_flight=0, need=-40, orders=[str(order.pk)],
+        book=kept, at=fill.recorded_at,
+    )  # fmt: skip
+    text = viewing.get(f"/fills/{fill.pk}/trace").content.decode()
+    assert ">0.54<" in text
+    assert "nobody offered" in text
+    assert "22:13:20" in text
+
+
+def test_decision_without_a_book_shows_the_last_prices(
+    viewing: Client, now: datetime, clickhouse_url: str, settings: Settings
+) -> None:
+    settings.CLICKHOUSE_URL = clickhouse_url
+    exposure = make_desk(now).exposures[4]
+    fill, order = make_fill(exposure, now, 3)
+    order.save()
+    fill.save()
+    Decision.objects.create(
+        exposure=exposure, cause="fill:3", primary=40, hedged=0, in_flight=0, need=-40, orders=[], at=fill.recorded_at
+    )
+    assert "No prices were kept" in viewing.get(f"/fills/{fill.pk}/trace").content.decode()
+    rows = [
+        ["predict", "104", now + timedelta(seconds=offset), Decimal(bid), Decimal("0.62"), None]
+        for offset, bid in ((-90, "0.41"), (-30, "0.43"), (30, "0.47"))
+    ]
+    warehouse(clickhouse_url).insert("market_history", rows, column_names=list(COLUMNS))
+    text = viewing.get(f"/fills/{fill.pk}/trace").content.decode()
+    assert "It looked at no book" in text
+    assert ">0.43<" in text
+    assert ">0.47<" not in text
 
 
 def test_fill_without_hedge_says_why(viewing: Client, now: datetime) -> None:

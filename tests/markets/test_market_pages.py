@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from markets.history import COLUMNS, load_traded, warehouse
 from markets.models import Market
@@ -51,10 +51,10 @@ def test_only_markets_traded_lately_are_priced(db: None) -> None:
     assert load_traded(now + timedelta(days=2)) == []
 
 
-def test_kept_prices_are_drawn(viewer_client: Client, clickhouse_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_prices_are_drawn(viewer_client: Client, clickhouse_url: str, settings: Settings) -> None:
     now: datetime = timezone.now()
     make_desk(now)
-    monkeypatch.setattr(settings, "CLICKHOUSE_URL", clickhouse_url)
+    settings.CLICKHOUSE_URL = clickhouse_url
     rows = [
         ["predict", "100", now - timedelta(minutes=9 - n), Decimal("0.40") + n * Decimal("0.01"), Decimal("0.60"), None]
         for n in range(9)
