@@ -1,4 +1,5 @@
-"""Accounts' opened credentials, in memory only. Imported by the executor, the listener and the reconciler; nobody else.
+"""Accounts' opened credentials, in memory only. Imported by executor, listener, reconciler and connection check: what
+runs in engine, listener and worker; nobody else.
 
 Nothing here shows a secret: not a repr, not an error, not a log line. What an account lacks (no key, a key sealed for
 another vault, a changed key that does not fit its address) makes that account unavailable, with the reason.

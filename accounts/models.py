@@ -129,6 +129,9 @@ class Order(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
     answered_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True)
+    doubted_since = models.DateTimeField(
+        null=True, blank=True, help_text="A hedge said to be over, not proved yet: its remainder counts as in flight."
+    )
     updated_at = models.DateTimeField()
     latency_us = models.IntegerField(null=True, blank=True, help_text="Fill's arrival to order bytes leaving.")
     announced = models.CharField(max_length=16, blank=True, help_text="The status last put on the bus.")
@@ -145,6 +148,12 @@ class Order(models.Model):
                 fields=["updated_at"],
                 name="order_unsettled",
                 condition=Q(status__in=["initialized", "submitted", "unknown"]),
+            ),
+            models.Index(fields=["market"], name="order_doubted", condition=Q(doubted_since__isnull=False)),
+            models.Index(
+                fields=["account"],
+                name="order_reserving",
+                condition=Q(action="buy", status__in=sorted(s.value for s in IN_FLIGHT)),
             ),
             models.Index(fields=["updated_at"], name="order_unannounced", condition=~Q(announced=models.F("status"))),
             models.Index(fields=["account", "-created_at"], name="order_by_account"),
@@ -234,12 +243,50 @@ class Reconciliation(models.Model):
         return "unreconciled" if self.failing_since else "reconciled"
 
 
+class ConnectionTest(models.Model):
+    """One try of an account's whole way to its venue, asked for by a person and carried out by a worker."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting"
+        RUNNING = "running"
+        PASSED = "passed"
+        FAILED = "failed"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="connection_tests")
+    status = models.CharField(max_length=8, choices=Status.choices, default=Status.WAITING)
+    steps = models.JSONField(
+        default=list, help_text="name, state (waiting, running, ok, failed, skipped), text, took_ms."
+    )
+    problem = models.CharField(max_length=400, blank=True, help_text="What went wrong and what to do; else empty.")
+    asked_by = models.CharField(max_length=150)
+    asked_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-asked_at"]
+        indexes = [models.Index(fields=["account", "-asked_at"], name="connection_test_newest")]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.status}"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be written on it."""
+        return self.finished_at is not None
+
+
 class Desk(models.Model):
-    """The one row that says whether the desk may send orders. `generation` grows with every stop and every lift."""
+    """The one row that says whether the desk may send orders. `generation` grows with every stop and every lift.
+
+    `stopped` is the desk's HALTED, in levels. `state` is ACTIVE or REDUCING while it is not stopped.
+    """
 
     id = models.SmallIntegerField(primary_key=True, default=1, editable=False)
     stopped = models.BooleanField(default=False)
     level = models.CharField(max_length=16, blank=True)
+    state = models.CharField(max_length=10, choices=choices(TradingState), default=TradingState.ACTIVE.value)
     generation = models.BigIntegerField(default=0)
     changed_by = models.CharField(max_length=150, blank=True)
     reason = models.CharField(max_length=255, blank=True)

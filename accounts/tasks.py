@@ -6,6 +6,7 @@ from uuid import UUID
 from celery import shared_task
 from django.utils import timezone
 
+from accounts.connection_check import run_connection_test
 from accounts.equity import record_equity as record_equity_point
 from accounts.equity import remove_old_points
 from accounts.reconcile_rounds import Rounds
@@ -46,3 +47,9 @@ def record_equity() -> None:
     now = timezone.now()
     record_equity_point(now)
     remove_old_points(now)
+
+
+@shared_task(ignore_result=True)
+def test_connection(test_id: str) -> str:
+    """Carry out a connection test somebody asked for (`accounts.connection_test`)."""
+    return run_connection_test(UUID(test_id))

@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 
+import hedgerow.celery  # what is handed to a worker needs to know its broker
 import hedgerow.checks  # noqa: F401 - registers what a live process refuses to start on
 
 

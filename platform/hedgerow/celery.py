@@ -38,6 +38,8 @@ SCHEDULE = {
 }
 
 app = Celery("hedgerow")
+# For every thread of this process: Celery's "current" app is one thread's own.
+app.set_default()
 app.conf.update(
     broker_url=settings.REDIS_URL,
     broker_connection_retry_on_startup=True,
