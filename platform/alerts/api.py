@@ -5,10 +5,12 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router, Schema
 
+from alerts.kinds import advice_of
 from alerts.models import Alert
 from alerts.raising import acknowledge
 from identity.audit import record_audit
@@ -37,10 +39,17 @@ class AlertAnswer(Schema):
     last_seen_at: datetime
     acknowledged_by: str | None
     acknowledged_at: datetime | None
+    resolved_at: datetime | None
+    """When its cause was seen to be gone; null while it lasts, or when nobody can tell."""
+    advice: str
 
     @staticmethod
     def resolve_acknowledged_by(row: Alert) -> str | None:
         return row.acknowledged_by.get_username() if row.acknowledged_by else None
+
+    @staticmethod
+    def resolve_advice(row: Alert) -> str:
+        return advice_of(row.kind)
 
 
 class AlertQuery(PageQuery):
@@ -61,7 +70,8 @@ def list_alerts(request: HttpRequest, asked: Query[AlertQuery]) -> Any:
     if asked.kind:
         rows = rows.filter(kind=asked.kind)
     if asked.open is not None:
-        rows = rows.filter(acknowledged_at__isnull=asked.open)
+        is_open = Q(acknowledged_at__isnull=True, resolved_at__isnull=True)
+        rows = rows.filter(is_open if asked.open else ~is_open)
     items, following = load_page(rows, order_named(asked.sort, ORDERS), asked)
     return {"items": items, "next": following}
 

@@ -10,7 +10,7 @@ from trading.enums import Severity
 
 
 class Alert(models.Model):
-    """One thing that went wrong. While open, the same again only counts up; once acknowledged, it may rise anew."""
+    """One thing that went wrong. Open until a person acknowledges it or its cause is gone; the same again counts up."""
 
     class Level(models.TextChoices):
         INFO = Severity.INFO.value
@@ -19,7 +19,7 @@ class Alert(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     severity = models.CharField(max_length=8, choices=Level.choices)
-    kind = models.CharField(max_length=64, help_text="What sort of thing: unhedged, settlement_failed, proxy_down.")
+    kind = models.CharField(max_length=64, help_text="What sort of thing: one of alerts.kinds.")
     subject = models.CharField(max_length=200, help_text="What it is about, by name.")
     text = models.TextField()
     dedup_key = models.CharField(max_length=255, help_text="The same key while open is the same alert.")
@@ -30,15 +30,21 @@ class Alert(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="acknowledged_alerts"
     )
     acknowledged_at = models.DateTimeField(null=True, blank=True)
+    resolved_at = models.DateTimeField(null=True, blank=True, help_text="When its cause was seen to be gone.")
 
     class Meta:
         ordering = ["-last_seen_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["dedup_key"], condition=Q(acknowledged_at__isnull=True), name="alert_open_once"
+                fields=["dedup_key"],
+                condition=Q(acknowledged_at__isnull=True, resolved_at__isnull=True),
+                name="alert_open_once",
             )
         ]
-        indexes = [models.Index(fields=["-last_seen_at"], name="alert_newest")]
+        indexes = [
+            models.Index(fields=["-last_seen_at"], name="alert_newest"),
+            models.Index(fields=["kind", "dedup_key"], condition=Q(resolved_at__isnull=True), name="alert_unresolved"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.subject}"

@@ -6,8 +6,8 @@ from alerts.models import Alert
 
 
 def load_open() -> QuerySet[Alert]:
-    """Alerts nobody has acknowledged, the last seen first."""
-    return Alert.objects.filter(acknowledged_at__isnull=True).order_by("-last_seen_at")
+    """Alerts nobody has acknowledged and whose cause lasts, the last seen first."""
+    return Alert.objects.filter(acknowledged_at__isnull=True, resolved_at__isnull=True).order_by("-last_seen_at")
 
 
 def count_open() -> dict[str, int]:

@@ -1,5 +1,7 @@
 """Raising alerts: once while open, counted after, and published when first raised or grown more severe.
 
+The kinds are in `kinds`; alerts that last as long as their cause are held by `conditions`.
+
 `raise_alert` is for Django code, `record_alert` its twin for the engine's own connections. The row is the truth;
 the event on `alert_events` only wakes readers, and a Redis that is down never fails the caller.
 """
@@ -28,11 +30,11 @@ log = structlog.get_logger()
 
 RECORD = """
 WITH before AS (
-    SELECT severity FROM alerts_alert WHERE dedup_key = %(dedup_key)s AND acknowledged_at IS NULL
+    SELECT severity FROM alerts_alert WHERE dedup_key = %(dedup_key)s AND acknowledged_at IS NULL AND resolved_at IS NULL
 )
 INSERT INTO alerts_alert (id, severity, kind, subject, text, dedup_key, raised_at, last_seen_at, count)
 VALUES (%(id)s, %(severity)s, %(kind)s, %(subject)s, %(text)s, %(dedup_key)s, %(now)s, %(now)s, 1)
-ON CONFLICT (dedup_key) WHERE acknowledged_at IS NULL DO UPDATE SET
+ON CONFLICT (dedup_key) WHERE acknowledged_at IS NULL AND resolved_at IS NULL DO UPDATE SET
     count = alerts_alert.count + 1,
     last_seen_at = EXCLUDED.last_seen_at,
     text = EXCLUDED.text,
@@ -61,7 +63,7 @@ def raise_alert(
 ) -> uuid.UUID:
     """Record the alert and, after commit, publish it if it is news. Gives its id.
 
-    `dedup_key` defaults to kind and subject. `text` must hold no secret.
+    `kind` is one of `alerts.kinds`; `dedup_key` defaults to kind and subject. `text` must hold no secret.
     """
     now = now or timezone.now()
     with connection.cursor() as cursor:

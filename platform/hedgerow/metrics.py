@@ -21,7 +21,8 @@ COUNTS = """
 SELECT 'order', status, count(*) FROM accounts_order GROUP BY status
 UNION ALL SELECT 'fill', settlement, count(*) FROM accounts_fill GROUP BY settlement
 UNION ALL SELECT 'account', connection, count(*) FROM accounts_account GROUP BY connection
-UNION ALL SELECT 'alert', severity, count(*) FROM alerts_alert WHERE acknowledged_at IS NULL GROUP BY severity
+UNION ALL SELECT 'alert', severity, count(*) FROM alerts_alert
+  WHERE acknowledged_at IS NULL AND resolved_at IS NULL GROUP BY severity
 """
 FIGURES = """
 SELECT (SELECT stopped::int FROM accounts_desk),
