@@ -1,7 +1,8 @@
 """Every kind of alert there is: its name, how grave it is, what it means and what to do. One table, for all.
 
-Whoever raises an alert takes its kind from here; pages, the API and the bot take its title and advice. docs/operations.md
-shows the same table, and a test holds the two together. A kind's value is stored and published: it never changes.
+Whoever raises an alert takes its kind from here; pages, the API and the bot take its title and advice.
+docs/operations.md shows the same table, and a test holds the two together. A kind's value is stored and published: it
+never changes.
 """
 
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from enum import StrEnum
 
 from trading.enums import Severity
 
-I, W, C = Severity.INFO, Severity.WARNING, Severity.CRITICAL
+W, C = Severity.WARNING, Severity.CRITICAL
 
 
 class AlertKind(StrEnum):
@@ -54,7 +55,7 @@ KINDS: dict[AlertKind, KindFacts] = {
     AlertKind.ORDER_UNKNOWN: KindFacts(
         "Order of unknown outcome", W, True,
         "For 30 s nobody has known whether an order arrived; critical after five minutes.",
-        "Recovery keeps asking. If the venue answers other things, look the order up there and resolve it with evidence.",
+        "Recovery keeps asking. If the venue answers otherwise, look the order up there and resolve it with evidence.",
     ),
     AlertKind.SETTLEMENT_FAILED: KindFacts(
         "Settlement failed", W, False,
@@ -108,7 +109,7 @@ KINDS: dict[AlertKind, KindFacts] = {
     ),
     AlertKind.IMBALANCE: KindFacts(
         "Venue and ledger disagree", W, True,
-        "Two reads apart show the venue holding more or fewer shares than the ledger; critical when it halts a strategy.",
+        "Two reads apart show other shares at the venue than in the ledger; critical when it halts a strategy.",
         "Look for trades, transfers or redemptions made outside; then start the strategy again.",
     ),
     AlertKind.RECONCILE_DIFFERENCE: KindFacts(

@@ -30,7 +30,8 @@ log = structlog.get_logger()
 
 RECORD = """
 WITH before AS (
-    SELECT severity FROM alerts_alert WHERE dedup_key = %(dedup_key)s AND acknowledged_at IS NULL AND resolved_at IS NULL
+    SELECT severity FROM alerts_alert
+    WHERE dedup_key = %(dedup_key)s AND acknowledged_at IS NULL AND resolved_at IS NULL
 )
 INSERT INTO alerts_alert (id, severity, kind, subject, text, dedup_key, raised_at, last_seen_at, count)
 VALUES (%(id)s, %(severity)s, %(kind)s, %(subject)s, %(text)s, %(dedup_key)s, %(now)s, %(now)s, 1)
