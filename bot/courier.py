@@ -27,7 +27,7 @@ from aiohttp import ClientConnectorError
 from django.utils import timezone
 
 from bot.callbacks import mint
-from bot.hands import Hands
+from bot.hands import Hands, Lane
 from bot.replies import Reply
 
 CHAT_SPACING_S = 1.05
@@ -99,8 +99,7 @@ class Courier:
         An urgent reply waits for no turn; only Telegram's own 429 can hold it.
         """
         reply = reply.shortened()
-        work = self._hands.do_urgently if reply.is_urgent else self._hands.do
-        keyboard = await work(mint, reply.buttons, telegram_id, timezone.now()) if reply.buttons else []
+        keyboard = await self._mint(telegram_id, reply)
         lock = self._locks.setdefault(telegram_id, asyncio.Lock())
         if reply.is_urgent:
             return await self._send(telegram_id, reply, keyboard, silent)
@@ -110,8 +109,7 @@ class Courier:
 
     async def edit(self, telegram_id: int, message_id: int, reply: Reply) -> None:
         """Replace a message's text and buttons. Raises as `send` does; an unchanged message is no error."""
-        work = self._hands.do_urgently if reply.is_urgent else self._hands.do
-        keyboard = await work(mint, reply.buttons, telegram_id, timezone.now()) if reply.buttons else []
+        keyboard = await self._mint(telegram_id, reply)
         try:
             await self.bot.edit_message_text(
                 text=reply.text, chat_id=telegram_id, message_id=message_id, reply_markup=_markup(keyboard)
@@ -119,6 +117,11 @@ class Courier:
         except TelegramAPIError as error:
             if "message is not modified" not in str(error):
                 raise self._sorted(error, telegram_id) from None
+
+    async def _mint(self, telegram_id: int, reply: Reply) -> Sequence[Any]:
+        if not reply.buttons:
+            return []
+        return await self._hands.do(Lane.FRONT, mint, reply.buttons, telegram_id, timezone.now())
 
     async def _take_turn(self, telegram_id: int) -> None:
         now = time.monotonic()

@@ -6,6 +6,7 @@
 4. An answer that Telegram does not take now goes to the outbox and comes later.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ from bot.commands.catalogue import find_hits
 from bot.commands.registry import ACTIONS, COMMANDS, Command, Request
 from bot.commands.starting import start
 from bot.courier import Courier, NotSent, Refused, Uncertain
-from bot.hands import Hands
+from bot.hands import Hands, Lane
 from bot.linking import redeem_code
 from bot.models import TelegramChat
 from bot.outbox import record_reply
@@ -78,7 +79,7 @@ class Conversation:
             await self._link(person, words[0], f"{message.message_id}")
             return
         entry = COMMANDS.get(name)
-        speaker = await self._speaker(person.id, entry)
+        speaker = await self._speaker(person.id)
         if speaker is None:
             return
         key = f"reply:{message.message_id}"
@@ -91,15 +92,23 @@ class Conversation:
 
     async def on_press(self, query: CallbackQuery) -> None:
         """A pressed button. It answers by replacing the message it stands under, or below it."""
-        found = await self._hands.look_up(press, query.data or "", query.from_user.id, timezone.now())
+        found = await self._hands.do(Lane.FRONT, press, query.data or "", query.from_user.id, timezone.now())
         entry = None if isinstance(found, Press) else ACTIONS.get(found[0])
-        speaker = await self._speaker(query.from_user.id, entry)
+        speaker = await self._speaker(query.from_user.id)
         if speaker is None:
             return
         if isinstance(found, Press) or entry is None:
             await self._toast(query, TOASTS[found] if isinstance(found, Press) else "This button means nothing now.")
             return
-        await self._toast(query, "")
+        toast = asyncio.create_task(self._toast(query, ""))  # what was asked for does not wait for Telegram
+        try:
+            await self._carry_press(query, speaker, entry, found)
+        finally:
+            await toast
+
+    async def _carry_press(
+        self, query: CallbackQuery, speaker: Speaker, entry: Command, found: tuple[str, Mapping[str, Any]]
+    ) -> None:
         arguments = dict(found[1])
         is_new = bool(arguments.pop(NEW, 0)) or not isinstance(query.message, Message) or query.message.text is None
         request = Request(speaker, timezone.now(), arguments=arguments)
@@ -117,7 +126,7 @@ class Conversation:
         """`@bot words` in any chat: accounts, strategies and markets, for linked people only."""
         if not self._pace.allows(query.from_user.id):
             return
-        speaker = await self._speaker(query.from_user.id, None)
+        speaker = await self._speaker(query.from_user.id)
         if speaker is None:
             return
         results = [
@@ -127,18 +136,17 @@ class Conversation:
                 description=hit.about,
                 input_message_content=InputTextMessageContent(message_text=hit.says, parse_mode=None),
             )
-            for hit in await self._hands.do(find_hits, query.query[:100])
+            for hit in await self._hands.do(Lane.USUAL, find_hits, query.query[:100])
         ]
         try:
             await self._courier.bot.answer_inline_query(query.id, list(results), cache_time=0, is_personal=True)
         except (TelegramAPIError, ClientDecodeError) as error:
             log.info("bot_inline_unanswered", error=type(error).__name__)
 
-    async def _speaker(self, telegram_id: int, entry: Command | None) -> Speaker | None:
+    async def _speaker(self, telegram_id: int) -> Speaker | None:
         if not self._strangers.is_open(telegram_id):
             return None
-        look_up = self._hands.do_urgently if entry is not None and entry.is_urgent else self._hands.look_up
-        speaker = await look_up(load_speaker, telegram_id)
+        speaker = await self._hands.do(Lane.FRONT, load_speaker, telegram_id)
         if speaker is None:
             self._strangers.allows(telegram_id)
             log.info("bot_stranger_ignored", telegram_id=telegram_id)
@@ -150,23 +158,22 @@ class Conversation:
             log.warning("bot_code_guessing", telegram_id=person.id)
             return
         name = person.username or person.first_name
-        chat: TelegramChat | None = await self._hands.do(redeem_code, code, person.id, name, timezone.now())
+        chat: TelegramChat | None = await self._hands.do(Lane.FRONT, redeem_code, code, person.id, name, timezone.now())
         if chat is None:
             log.info("bot_code_refused", telegram_id=person.id)
             return
         self._strangers.forget(person.id)
         self._guesses.forget(person.id)
-        speaker = await self._hands.look_up(load_speaker, person.id)
+        speaker = await self._hands.do(Lane.FRONT, load_speaker, person.id)
         if speaker is not None:
-            reply = await self._hands.do(start, Request(speaker, timezone.now()))
+            reply = await self._hands.do(Lane.USUAL, start, Request(speaker, timezone.now()))
             await self._answer(speaker, reply, f"reply:{key}")
 
     async def _do(self, entry: Command, request: Request, told: Mapping[str, Any] | None) -> Reply:
         if not entry.is_urgent and not self._pace.allows(request.speaker.chat.telegram_id):
             return Reply("Too many at once: wait a few seconds.")
-        run = self._hands.do_urgently if entry.is_urgent else self._hands.do
         try:
-            return await run(carry_out, entry, request, told)
+            return await self._hands.do(entry.lane, carry_out, entry, request, told)
         except Exception as error:
             log.exception("bot_command_failed", command=entry.name, error=type(error).__name__)
             return FAILED
@@ -178,7 +185,7 @@ class Conversation:
             log.error("bot_answer_refused", reason=str(refused))
         except (NotSent, Uncertain) as error:
             log.info("bot_answer_waits", reason=type(error).__name__)
-            await self._hands.do(record_reply, speaker.chat, key, reply.shortened(), timezone.now())
+            await self._hands.do(Lane.OUT, record_reply, speaker.chat, key, reply.shortened(), timezone.now())
 
     async def _toast(self, query: CallbackQuery, text: str) -> None:
         """Best effort: it only ends the button's little clock."""

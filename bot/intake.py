@@ -10,11 +10,11 @@ import structlog
 from django.db import DatabaseError
 from django.utils import timezone
 
-from bot.hands import Hands
+from bot.hands import Hands, Lane
 from bot.lead import pause
 from bot.notices import Notice, handle_event
 from bot.outbox import record_notices
-from markets.models import Market, market_key
+from bot.subjects import load_subjects
 from streams.reader import GroupReader
 from trading.events import Event
 
@@ -38,7 +38,7 @@ class Intake:
             messages = await self._reader.read()
             while messages and not stop.is_set():
                 try:
-                    await self._hands.do(record_events, [message.event() for message in messages])
+                    await self._hands.do(Lane.OUT, record_events, [message.event() for message in messages])
                 except DatabaseError as error:
                     log.warning("bot_events_wait", events=len(messages), error=type(error).__name__)
                     await self._reader.hold(messages)
@@ -50,12 +50,7 @@ class Intake:
 
 def record_events(events: Sequence[Event]) -> None:
     """The outbox rows of these events."""
-    keys = {
-        market_key(event.platform.value if event.platform else "", event.data.market_id)
-        for event in events
-        if hasattr(event.data, "market_id")
-    }
-    titles = dict(Market.objects.filter(pk__in=keys).values_list("pk", "title")) if keys else {}
-    found = (handle_event(event, titles) for event in events)
+    subjects = load_subjects(events)
+    found = (handle_event(event, subjects) for event in events)
     notices: list[Notice] = [notice for notice in found if notice is not None]
     record_notices(notices, timezone.now())

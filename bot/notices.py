@@ -9,10 +9,12 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from alerts.kinds import AlertKind, advice_of, title_of
 from bot.models import Kind, TelegramChat
 from bot.replies import Button, amount, bold, clip, esc
+from bot.subjects import NOTHING, About, Subjects
 from markets.models import market_key
-from trading.enums import OrderOrigin, OrderStatus, Severity
+from trading.enums import OrderOrigin, OrderStatus, Severity, TradingState
 from trading.events import (
     AccountChanged,
     AlertRaised,
@@ -34,6 +36,28 @@ GROUP_S: Mapping[Kind, int] = {
 PROGRAMS = frozenset({OrderOrigin.QUOTER.value, OrderOrigin.REHEARSAL.value})
 """Their refused orders are part of how they work, not a person's concern."""
 SIGNS = {Severity.INFO: "·", Severity.WARNING: "⚠️", Severity.CRITICAL: "🛑"}
+_KINDS: Mapping[AlertKind, Kind] = {
+    AlertKind.ORDER_UNKNOWN: Kind.ORDER_UNKNOWN,
+    AlertKind.HEDGE_REJECTED: Kind.ORDER_ERROR,
+    AlertKind.SETTLEMENT_FAILED: Kind.RECONCILE,
+    AlertKind.SETTLEMENT_SLOW: Kind.RECONCILE,
+    AlertKind.RECONCILE_DIFFERENCE: Kind.RECONCILE,
+    AlertKind.UNRECONCILED: Kind.RECONCILE,
+    AlertKind.VENUE_UNREACHABLE: Kind.RECONCILE,
+    AlertKind.DUST_OVERDUE: Kind.UNHEDGED,
+    AlertKind.RUNG_STUCK: Kind.UNHEDGED,
+    AlertKind.NO_ACCOUNT: Kind.UNHEDGED,
+    AlertKind.MARKET_CLOSED: Kind.UNHEDGED,
+    AlertKind.LADDER_ALTERNATE: Kind.UNHEDGED,
+    AlertKind.LADDER_UNWIND: Kind.UNHEDGED,
+    AlertKind.IMBALANCE: Kind.IMBALANCE,
+    AlertKind.CONNECTION_LOST: Kind.CONNECTION,
+    AlertKind.ENGINE_MISSING: Kind.CONNECTION,
+    AlertKind.LADDER_PAUSED: Kind.HALT,
+    AlertKind.DESK_STOPPED: Kind.HALT,
+    AlertKind.ACCOUNT_HALTED: Kind.HALT,
+    AlertKind.STRATEGY_HALTED: Kind.HALT,
+}
 _WORDS = (
     ("unhedged", Kind.UNHEDGED),
     ("imbalance", Kind.IMBALANCE),
@@ -42,7 +66,10 @@ _WORDS = (
     ("connect", Kind.CONNECTION),
     ("proxy", Kind.CONNECTION),
     ("unknown", Kind.ORDER_UNKNOWN),
+    ("rejected", Kind.ORDER_ERROR),
+    ("halted", Kind.HALT),
 )
+"""For kinds of another build."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +82,11 @@ class Notice:
     text: str
     """One or two lines of Telegram HTML."""
     at: datetime
-    account_id: UUID | None = None
+    account_ids: tuple[UUID, ...] = ()
+    """The accounts it concerns; none for what concerns the desk."""
     size: Decimal | None = None
+    echo_of: str = ""
+    """An alert that says again what an event with a key beginning so has said: told when that was not."""
     buttons: tuple[Button, ...] = ()
 
     @property
@@ -65,23 +95,32 @@ class Notice:
         return "" if self.severity is Severity.CRITICAL else str(self.kind.value)
 
 
-def handle_event(event: Event, titles: Mapping[str, str]) -> Notice | None:
-    """The notice in `event`, if there is one. `titles` are market titles by market key."""
+def kind_of(alert_kind: str) -> Kind:
+    """What a chat chooses alerts of this kind by."""
+    if alert_kind in AlertKind.__members__.values():
+        return _KINDS.get(AlertKind(alert_kind), Kind.ALERT)
+    return next((kind for word, kind in _WORDS if word in alert_kind), Kind.ALERT)
+
+
+def handle_event(event: Event, subjects: Subjects = NOTHING) -> Notice | None:
+    """The notice in `event`, if there is one."""
     data = event.data
     if isinstance(data, Fill | FillFailed):
-        return _execution(event, data, titles)
+        return _execution(event, data, subjects.titles)
     if isinstance(data, TradeExecuted):
-        return _order(event, data, titles)
+        return _order(event, data, subjects.titles)
     if isinstance(data, AccountChanged):
         return _account(event, data)
     if isinstance(data, StrategyChanged) and data.what in ("started", "stopped", "reducing"):
         severity = Severity.INFO if data.what == "started" else Severity.WARNING
+        head = f"{AlertKind.STRATEGY_HALTED}:{data.strategy_name}:" if data.what == "stopped" else "event:"
         return Notice(
-            key=f"event:{event.id}",
+            key=f"{head}{event.id}",
             kind=Kind.HALT,
             severity=severity,
             text=f"{SIGNS[severity]} Strategy {bold(data.strategy_name)} {esc(data.what)}.",
             at=event.timestamp,
+            buttons=(Button("Strategies", "strategies"),),
         )
     if isinstance(data, DeskStopped):
         what = "stopped" if data.level else "trades again"
@@ -92,17 +131,10 @@ def handle_event(event: Event, titles: Mapping[str, str]) -> Notice | None:
             severity=severity,
             text=f"{SIGNS[severity]} {bold(f'The desk {what}')}, by {esc(data.by)}: {esc(data.reason or 'no reason')}",
             at=event.timestamp,
+            buttons=(Button("Status", "status"), Button("How far it is", "stop_progress")) if data.level else (),
         )
     if isinstance(data, AlertRaised):
-        kind = next((kind for word, kind in _WORDS if word in data.kind), Kind.ALERT)
-        return Notice(
-            key=f"alert:{data.alert_id}:{data.severity}",
-            kind=kind,
-            severity=data.severity,
-            text=f"{SIGNS[data.severity]} {bold(data.subject)}: {esc(clip(data.text, 600))}",
-            at=event.timestamp,
-            buttons=(Button("Acknowledge", "acknowledge", {"alert": data.alert_id}),),
-        )
+        return _alert(event, data, subjects.alerts.get(data.alert_id, About()))
     return None
 
 
@@ -110,7 +142,7 @@ def wants(chat: TelegramChat, notice: Notice) -> bool:
     """Whether the chat asked to hear this."""
     if notice.at < chat.linked_at or notice.kind not in chat.kinds:
         return False
-    if notice.account_id is not None and chat.accounts and notice.account_id not in chat.accounts:
+    if notice.account_ids and chat.accounts and not set(notice.account_ids) & set(chat.accounts):
         return False
     return not (notice.kind is Kind.FILL and notice.size is not None and notice.size < chat.fill_least)
 
@@ -140,6 +172,36 @@ def is_between(clock: time, start: time, end: time) -> bool:
     return start <= clock < end if start < end else clock >= start or clock < end
 
 
+def _alert(event: Event, data: AlertRaised, about: About) -> Notice:
+    """An alert with what can be done about it: taken note of, traced, its account halted."""
+    buttons = [Button("Acknowledge", "acknowledge", {"alert": data.alert_id})]
+    if about.order_id is not None:
+        buttons.append(Button("Trace", "trace", {"order": str(about.order_id)}))
+    if len(about.account_ids) == 1 and data.kind != AlertKind.ACCOUNT_HALTED:
+        buttons.append(Button("Halt account…", "halt_account", {"account": str(about.account_ids[0])}))
+    advice = f"\n{esc(advice_of(data.kind))}" if advice_of(data.kind) else ""
+    return Notice(
+        key=f"alert:{data.alert_id}:{data.severity}",
+        kind=kind_of(data.kind),
+        severity=data.severity,
+        text=f"{SIGNS[data.severity]} {bold(title_of(data.kind))} · {bold(data.subject)}: "
+        f"{esc(clip(data.text, 600))}{advice}",
+        at=event.timestamp,
+        account_ids=about.account_ids,
+        echo_of=_echo_of(data),
+        buttons=tuple(buttons),
+    )
+
+
+def _echo_of(data: AlertRaised) -> str:
+    """A stop and a halt are events first; the alert of the same fact follows and stays until it is acknowledged."""
+    if data.kind == AlertKind.DESK_STOPPED:
+        return "desk:"
+    if data.kind in (AlertKind.ACCOUNT_HALTED, AlertKind.STRATEGY_HALTED):
+        return f"{data.kind}:{data.subject}:"
+    return ""
+
+
 def _execution(event: Event, data: Fill | FillFailed, titles: Mapping[str, str]) -> Notice:
     what = f"{data.action} {amount(data.shares)} {data.side} @ {amount(data.price)}"
     where = f"{esc(data.account_name)} · {_title(event, data.market_id, titles)}"
@@ -151,17 +213,18 @@ def _execution(event: Event, data: Fill | FillFailed, titles: Mapping[str, str])
         severity=Severity.WARNING if failed else Severity.INFO,
         text=text,
         at=event.timestamp,
-        account_id=_uuid(data.account_id),
+        account_ids=_ids(data.account_id),
         size=data.shares,
         buttons=(Button("Trace", "trace", {"hash": data.order_hash}),),
     )
 
 
 def _order(event: Event, data: TradeExecuted, titles: Mapping[str, str]) -> Notice | None:
+    noun = "Hedge" if data.exposure_id else "Order"
     if data.status is OrderStatus.UNKNOWN:
-        kind, head = Kind.ORDER_UNKNOWN, "Order unknown: it may trade"
+        kind, head = Kind.ORDER_UNKNOWN, f"{noun} unknown: it may trade"
     elif data.status in (OrderStatus.DENIED, OrderStatus.REJECTED) and data.origin not in PROGRAMS:
-        kind, head = Kind.ORDER_ERROR, f"Order {data.status}"
+        kind, head = Kind.ORDER_ERROR, f"{noun} {data.status}"
     else:
         return None
     what = f"{data.action} {amount(data.shares)} {data.side} @ {amount(data.price)}"
@@ -172,7 +235,7 @@ def _order(event: Event, data: TradeExecuted, titles: Mapping[str, str]) -> Noti
         severity=Severity.WARNING,
         text=f"⚠️ {bold(head)}: {what} · {esc(data.account_name)} · {_title(event, data.market_id, titles)}{reason}",
         at=event.timestamp,
-        account_id=_uuid(data.account_id),
+        account_ids=_ids(data.account_id),
         size=data.shares,
         buttons=(
             Button("Trace", "trace", {"order": data.client_order_id}),
@@ -190,13 +253,14 @@ def _account(event: Event, data: AccountChanged) -> Notice | None:
         text = f"{SIGNS[severity]} {bold(data.account_name)}: {esc(data.value)}"
     else:
         return None
+    halted = data.what == "state" and data.value == TradingState.HALTED
     return Notice(
-        key=f"event:{event.id}",
+        key=f"{AlertKind.ACCOUNT_HALTED}:{data.account_name}:{event.id}" if halted else f"event:{event.id}",
         kind=kind,
         severity=severity,
         text=text,
         at=event.timestamp,
-        account_id=_uuid(data.account_id),
+        account_ids=_ids(data.account_id),
         buttons=(Button("Account", "account", {"account": data.account_id}),),
     )
 
@@ -206,8 +270,8 @@ def _title(event: Event, market_id: str, titles: Mapping[str, str]) -> str:
     return esc(clip(titles.get(key, market_id), 60))
 
 
-def _uuid(text: str) -> UUID | None:
+def _ids(text: str) -> tuple[UUID, ...]:
     try:
-        return UUID(text)
+        return (UUID(text),)
     except ValueError:
-        return None
+        return ()

@@ -4,14 +4,17 @@ A row is claimed (`sending`) in a transaction of its own before Telegram is aske
 it claimed: nobody can know whether it arrived, so the next bot sends it again and says that it may be a repeat.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q
 
+from bot.hedges import load_hedge_words
 from bot.models import Kind, OutboxMessage, TelegramChat
 from bot.notices import Notice, due_at, wants
 from bot.replies import MOST_TEXT, NEW, Button, Reply, bold
@@ -23,6 +26,9 @@ LINES = 15
 """Of a group that one message shows; the rest is counted."""
 GATHERED = 500
 KEEP = timedelta(days=30)
+ECHO = timedelta(minutes=10)
+"""How long after an event an alert of the same fact is not told again."""
+NO_HEDGES: Mapping[str, str] = {}
 
 WAITING, SENDING = OutboxMessage.Status.WAITING, OutboxMessage.Status.SENDING
 SENT, FAILED = OutboxMessage.Status.SENT, OutboxMessage.Status.FAILED
@@ -50,6 +56,7 @@ def record_notices(notices: Sequence[Notice], now: datetime, chats: Sequence[Tel
     if not notices:
         return
     chats = load_chats() if chats is None else chats
+    said = _load_said([notice.echo_of for notice in notices if notice.echo_of], now)
     rows = [
         OutboxMessage(
             chat=chat,
@@ -66,8 +73,20 @@ def record_notices(notices: Sequence[Notice], now: datetime, chats: Sequence[Tel
         for notice in notices
         for chat in chats
         if wants(chat, notice)
+        and not (notice.echo_of and any(key.startswith(notice.echo_of) for key in said.get(chat.pk, ())))
     ]
     OutboxMessage.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
+
+
+def _load_said(heads: Collection[str], now: datetime) -> dict[int, list[str]]:
+    """Keys that begin with one of `heads`, recorded lately, by chat."""
+    found: dict[int, list[str]] = {}
+    if heads:
+        begins = reduce(or_, (Q(key__startswith=head) for head in heads))
+        rows = OutboxMessage.objects.filter(begins, created_at__gte=now - ECHO).order_by()
+        for chat_id, key in rows.values_list("chat_id", "key"):
+            found.setdefault(chat_id, []).append(key)
+    return found
 
 
 def record_reply(chat: TelegramChat, key: str, reply: Reply, now: datetime, kind: Kind = Kind.ALERT) -> bool:
@@ -97,18 +116,21 @@ def requeue_uncertain(now: datetime) -> int:
 
 def claim_due(now: datetime, resting: Collection[int] = ()) -> list[Parcel]:
     """Claim the next parcel of each chat that is not in `resting` (Telegram ids)."""
+    claimed: list[list[OutboxMessage]] = []
     with transaction.atomic():
         due = OutboxMessage.objects.filter(status=WAITING, due_at__lte=now, chat__is_deaf=False, chat__is_blocked=False)
         heads = due.exclude(chat__telegram_id__in=list(resting)).select_related("chat")
         heads = heads.order_by("chat_id", "-priority", "id").distinct("chat_id")
-        parcels: list[Parcel] = []
         for head in heads:
             rows = _gather(head)
             OutboxMessage.objects.filter(id__in=[row.id for row in rows]).update(
                 status=SENDING, attempts=F("attempts") + 1
             )
-            parcels.append(pack(rows, head.chat.telegram_id))
-    return parcels
+            for row in rows:
+                row.chat = head.chat
+            claimed.append(rows)
+        hedges = load_hedge_words({trace for rows in claimed for row in rows if (trace := _traced(row))})
+    return [pack(rows, rows[0].chat.telegram_id, hedges) for rows in claimed]
 
 
 def _gather(head: OutboxMessage) -> list[OutboxMessage]:
@@ -125,14 +147,14 @@ def _gather(head: OutboxMessage) -> list[OutboxMessage]:
     return list(mates.order_by("id")[:GATHERED])
 
 
-def pack(rows: Sequence[OutboxMessage], telegram_id: int) -> Parcel:
-    """The message of these rows."""
+def pack(rows: Sequence[OutboxMessage], telegram_id: int, hedges: Mapping[str, str] = NO_HEDGES) -> Parcel:
+    """The message of these rows. `hedges` are what to say of a fill whose order was a hedge, by the order's hash."""
     ids = tuple(row.id for row in rows)
     first = rows[0]
     if len(rows) == 1:
         note = f"↻ Perhaps a repeat: {REPEAT}.\n" if first.reason == REPEAT else ""
         reply = Reply(
-            note + first.text,
+            note + _told(first, hedges),
             buttons=_buttons(first.buttons),
             picture=None if first.picture is None else bytes(first.picture),
             document=None if first.document is None else bytes(first.document),
@@ -141,13 +163,28 @@ def pack(rows: Sequence[OutboxMessage], telegram_id: int) -> Parcel:
         return Parcel(ids, telegram_id, reply, first.silent)
     shown: list[str] = []
     for row in rows[:LINES]:
-        if sum(map(len, shown)) + len(row.text) > MOST_TEXT - 200:
+        told = _told(row, hedges)
+        if sum(map(len, shown)) + len(told) > MOST_TEXT - 200:
             break
-        shown.append(row.text)
+        shown.append(told)
     lines = [bold(f"{len(rows)} × {Kind(first.kind).label}"), *shown]
     if len(rows) > len(shown):
         lines.append(f"… and {len(rows) - len(shown)} more.")
     return Parcel(ids, telegram_id, Reply("\n".join(lines), buttons=_group_buttons(first.kind)), first.silent)
+
+
+def _traced(row: OutboxMessage) -> str:
+    """The hash of the order a fill's row is about."""
+    if row.kind != Kind.FILL:
+        return ""
+    found = (given.get("hash", "") for line in row.buttons for _, action, given in line if action == "trace")
+    return str(next(found, ""))
+
+
+def _told(row: OutboxMessage, hedges: Mapping[str, str]) -> str:
+    """A fill's line says what it hedged. That is looked up as it leaves, when the order's times are known."""
+    hedge = hedges.get(_traced(row), "")
+    return f"{row.text} · {hedge}" if hedge else row.text
 
 
 def mark_sent(ids: Iterable[int], message_id: int, now: datetime) -> None:

@@ -16,16 +16,17 @@ GAIN, LOSS = "#6fd08c", "#ff8f85"
 LEFT, RIGHT, TOP, BOTTOM = 70, 780, 92, 262
 MOST_BARS = 10
 
-Points = Sequence[tuple[datetime, Decimal]]
+Points = Sequence[tuple[datetime, Decimal | None]]
 
 
 def draw_result(title: str, points: Points, bars: Sequence[tuple[str, Decimal]]) -> bytes:
-    """A curve of (time, result) above, a bar for each (account, realized) below."""
+    """A curve of (time, result) above, broken where it was unknown; a bar for each (account, realized) below."""
     image = Image.new("RGB", (WIDTH, HEIGHT), GROUND)
     draw = ImageDraw.Draw(image)
     last = points[-1][1] if points else ZERO
+    said, ink = ("unknown", SOFT) if last is None else (f"{signed(last)} USDT", GAIN if last >= 0 else LOSS)
     draw.text((20, 16), title, font=_font(20), fill=INK)
-    draw.text((20, 44), f"{signed(last)} USDT", font=_font(30), fill=GAIN if last >= 0 else LOSS)
+    draw.text((20, 44), said, font=_font(30), fill=ink)
     _draw_curve(draw, points)
     _draw_bars(draw, bars)
     out = BytesIO()
@@ -34,26 +35,32 @@ def draw_result(title: str, points: Points, bars: Sequence[tuple[str, Decimal]])
 
 
 def _draw_curve(draw: ImageDraw.ImageDraw, points: Points) -> None:
-    values = [value for _, value in points] or [ZERO]
+    known = [value for _, value in points if value is not None]
+    values = known or [ZERO]
     low, high = min(*values, ZERO), max(*values, ZERO)
     if low == high:
         high = low + 1
-    for value in (low, (low + high) / 2, high):
-        y = _scaled(value, low, high)
+    for mark in (low, (low + high) / 2, high):
+        y = _scaled(mark, low, high)
         draw.line((LEFT, y, RIGHT, y), fill=LINE)
-        draw.text((LEFT - 8, y), signed(value), font=_font(12), fill=SOFT, anchor="rm")
-    if len(points) < 2:
+        draw.text((LEFT - 8, y), signed(mark), font=_font(12), fill=SOFT, anchor="rm")
+    if len(known) < 2:
         draw.text((LEFT + 10, TOP + 70), "The curve begins with the second point.", font=_font(14), fill=SOFT)
         return
     start, end = points[0][0], points[-1][0]
     whole = max(1, int((end - start).total_seconds()))
-    line = [
-        (LEFT + (RIGHT - LEFT) * int((at - start).total_seconds()) // whole, _scaled(value, low, high))
-        for at, value in points
-    ]
     zero = _scaled(ZERO, low, high)
     draw.line((LEFT, zero, RIGHT, zero), fill=SOFT)
-    draw.line(line, fill=GAIN if values[-1] >= 0 else LOSS, width=3, joint="curve")
+    pieces: list[list[tuple[int, int]]] = [[]]
+    for at, value in points:
+        if value is None:
+            pieces.append([])
+            continue
+        x = LEFT + (RIGHT - LEFT) * int((at - start).total_seconds()) // whole
+        pieces[-1].append((x, _scaled(value, low, high)))
+    for piece in pieces:
+        if len(piece) > 1:
+            draw.line(piece, fill=GAIN if values[-1] >= 0 else LOSS, width=3, joint="curve")
     draw.text((LEFT, BOTTOM + 6), f"{start:%d %b %H:%M}", font=_font(12), fill=SOFT)
     draw.text((RIGHT, BOTTOM + 6), f"{end:%d %b %H:%M} UTC", font=_font(12), fill=SOFT, anchor="ra")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from bot.commands import alerting, catalogue, desk, money, orders, running, starting
+from bot.commands import alerting, catalogue, desk, money, orders, running, starting, stopping
 from bot.courier import CHAT_SPACING_S, Courier, connect_bot
 from bot.dispatch import Conversation
 from bot.hands import Hands
@@ -22,7 +22,7 @@ from streams.connection import connect_reader
 from streams.names import BOT, READER_GROUPS
 from streams.reader import GroupReader
 
-SUBJECTS = (starting, desk, money, orders, catalogue, running, alerting)
+SUBJECTS = (starting, stopping, desk, money, orders, catalogue, running, alerting)
 """The modules whose commands the bot knows, in the order of its help."""
 
 STOP_S = 12.0

@@ -1,75 +1,78 @@
-"""What the desk has earned, from the ledger's positions: exact, and fair to pairs that hold both outcomes.
+"""What the desk has earned, as the bot says it: the dashboard's own figures, from `accounts.equity`, and no others."""
 
-In a market all accounts together hold Y shares of yes and N of no. min(Y, N) of each are worth 1 a pair whatever
-happens; what is left over is valued at what it cost. So result = cash + min(Y, N) + left over × average cost.
-"""
-
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db.models import Sum
 
+from accounts import equity
 from accounts import querysets as ledger
-from accounts.models import Position
-from bot.models import ResultPoint
-from strategies import querysets as exposures
-from trading.values import ZERO, divide, exact
+from accounts.models import EquityPoint, Position
+from bot.picture import draw_result
+from bot.replies import amount, bold, clip, esc, signed
+from markets.models import Market
+from trading.values import ZERO
+
+FRESH = timedelta(seconds=90)
+"""A point is recorded every half minute. While nobody records, the desk is measured when asked."""
+DAY = timedelta(hours=24)
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
-class Holding:
-    """All accounts' shares of one outcome of one market."""
+class Result:
+    """The last point, and how far the result moved since midnight and in 24 hours. None is unknown, never zero."""
 
-    market: str
-    outcome: str
-    size: Decimal
-    cost: Decimal
-    cash: Decimal
+    point: EquityPoint
+    today: Decimal | None
+    day: Decimal | None
 
 
-def market_results(holdings: Iterable[Holding]) -> dict[str, Decimal]:
-    """The result by market key."""
-    markets: dict[str, dict[str, Holding]] = {}
-    for holding in holdings:
-        markets.setdefault(holding.market, {})[holding.outcome] = holding
-    return {market: _result(list(sides.values())) for market, sides in markets.items()}
+def load_point(now: datetime) -> EquityPoint:
+    """The dashboard's latest point, or a fresh one when that is old. Two queries at most."""
+    latest = EquityPoint.objects.order_by("-at").first()
+    return latest if latest is not None and latest.at >= now - FRESH else equity.measure(now)
 
 
-def _result(sides: list[Holding]) -> Decimal:
-    pairs = min((side.size for side in sides), default=ZERO) if len(sides) == 2 else ZERO
-    pairs = max(pairs, ZERO)
-    with exact():
-        total = sum((side.cash for side in sides), ZERO) + pairs
-    for side in sides:
-        left = side.size - pairs
-        if left:
-            total += divide(side.cost, side.size) * left
-    return total
+def load_result(now: datetime) -> Result:
+    """Four queries at most."""
+    point = load_point(now)
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    first = [EquityPoint.objects.filter(at__gte=since).order_by("at").first() for since in (midnight, now - DAY)]
+    today, day = (None if start is None else equity.moved([start, point]) for start in first)
+    return Result(point, today, day)
 
 
-def load_holdings() -> list[Holding]:
-    """Every market's shares over all accounts, in one query."""
-    rows = Position.objects.order_by().values_list("market_id", "outcome")
-    totals = rows.annotate(size=Sum("size"), cost=Sum("cost"), cash=Sum("cash"))
-    return [Holding(*row) for row in totals]
+def draw(result: Result, now: datetime) -> bytes:
+    """The last 24 hours as a curve, and what each account realized."""
+    points = [(point.at, point.profit) for point in equity.load_equity(now - DAY, now)]
+    if not points or points[-1][0] < result.point.at:
+        points.append((result.point.at, result.point.profit))
+    names = {account.pk: account.name for account in ledger.load_fleet()}
+    bars = [(names.get(pk, "?"), value) for pk, value in ledger.load_realized().items()]
+    return draw_result(f"Hedgerow {settings.MODE.value}: result, 24 hours", points, bars)
 
 
-def load_result() -> Decimal:
-    """The whole desk's result."""
-    return sum(market_results(load_holdings()).values(), ZERO)
+def describe(result: Result) -> str:
+    """The words under the picture."""
+    point, by_market = result.point, equity.measure_markets()
+    titles = dict(Market.objects.filter(pk__in=by_market).values_list("pk", "title"))
+    moved = sorted(by_market.items(), key=lambda item: (item[1] is not None, -abs(item[1] or ZERO)))
+    fees = Position.objects.aggregate(fees=Sum("fees"))["fees"] or ZERO
+    lines = [
+        f"Result in all: {bold(money(point.profit))} USDT at {point.at:%H:%M:%S} UTC",
+        f"Today {money(result.today)} · 24 hours {money(result.day)} · realized {money(point.realized)}",
+        f"Equity: {bold(UNKNOWN if point.equity is None else amount(point.equity, 2))} USDT"
+        f" · fees {amount(fees, 2)} · {len(by_market)} markets",
+    ]
+    if point.unmarked:
+        lines.append(f"⚠️ {point.unmarked} holdings have no price yet, so the whole is not known.")
+    lines += [f"{money(value)} · {esc(clip(titles.get(key) or key, 50))}" for key, value in moved[:5]]
+    return "\n".join(lines)
 
 
-def record_point(now: datetime) -> None:
-    """Keep the result of this moment, to the minute."""
-    at = now.replace(second=0, microsecond=0)
-    midnight = at.replace(hour=0, minute=0)
-    ResultPoint.objects.get_or_create(
-        at=at,
-        defaults={
-            "result": load_result(),
-            "open_shares": sum(exposures.load_open_shares().values(), ZERO),
-            "fills": sum(ledger.load_fill_counts(midnight).values()),
-        },
-    )
+def money(value: Decimal | None) -> str:
+    """With its sign; what is not known says so."""
+    return UNKNOWN if value is None else signed(value)

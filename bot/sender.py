@@ -11,7 +11,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from bot.courier import Courier, Gone, Refused, TryLater, Uncertain
-from bot.hands import Hands
+from bot.hands import Hands, Lane
 from bot.lead import pause
 from bot.models import TelegramChat
 from bot.outbox import Parcel, claim_due, mark_failed, mark_sent, mark_waiting, requeue_uncertain
@@ -37,11 +37,11 @@ class Sender:
         while not stop.is_set():
             try:
                 if not requeued:
-                    uncertain = await self._hands.do(requeue_uncertain, timezone.now())
+                    uncertain = await self._hands.do(Lane.OUT, requeue_uncertain, timezone.now())
                     requeued = True
                     if uncertain:
                         log.warning("bot_outbox_uncertain", messages=uncertain)
-                parcels = await self._hands.do(claim_due, timezone.now(), self._courier.resting())
+                parcels = await self._hands.do(Lane.OUT, claim_due, timezone.now(), self._courier.resting())
                 await asyncio.gather(*(self._deliver(parcel) for parcel in parcels))
             except DatabaseError as error:
                 log.warning("bot_outbox_unread", error=type(error).__name__)
@@ -54,20 +54,20 @@ class Sender:
         except TryLater as later:
             self._away = self._away if later.is_flood else min(self._away + 1, 5)
             at = timezone.now() + timedelta(seconds=later.seconds)
-            await self._hands.do(mark_waiting, parcel.ids, at)
+            await self._hands.do(Lane.OUT, mark_waiting, parcel.ids, at)
         except Uncertain:
             log.warning("bot_message_uncertain", messages=len(parcel.ids))
-            await self._hands.do(mark_waiting, parcel.ids, timezone.now(), uncertain=True)
+            await self._hands.do(Lane.OUT, mark_waiting, parcel.ids, timezone.now(), uncertain=True)
         except Gone as gone:
             log.info("bot_chat_gone")
-            await self._hands.do(self._set_deaf, parcel.telegram_id)
-            await self._hands.do(mark_failed, parcel.ids, str(gone))
+            await self._hands.do(Lane.OUT, self._set_deaf, parcel.telegram_id)
+            await self._hands.do(Lane.OUT, mark_failed, parcel.ids, str(gone))
         except Refused as refused:
             log.error("bot_message_refused", reason=str(refused))
-            await self._hands.do(mark_failed, parcel.ids, str(refused))
+            await self._hands.do(Lane.OUT, mark_failed, parcel.ids, str(refused))
         else:
             self._away = 0
-            await self._hands.do(mark_sent, parcel.ids, message_id, timezone.now())
+            await self._hands.do(Lane.OUT, mark_sent, parcel.ids, message_id, timezone.now())
 
     @staticmethod
     def _set_deaf(telegram_id: int) -> None:

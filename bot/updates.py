@@ -17,7 +17,7 @@ from django.utils import timezone
 from pydantic import ValidationError
 
 from bot.commands.registry import COMMANDS
-from bot.hands import Hands
+from bot.hands import Hands, Lane
 from bot.lead import pause
 from bot.models import SeenUpdate
 
@@ -110,7 +110,7 @@ class Updates:
 
     async def take(self, updates: Sequence[Update]) -> None:
         """Have those handled that were not seen before. Raises a database error when that cannot be known."""
-        fresh = await self._hands.look_up(record_seen, [update.update_id for update in updates])
+        fresh = await self._hands.do(Lane.FRONT, record_seen, [update.update_id for update in updates])
         for update in updates:
             if update.update_id in fresh:
                 fresh.discard(update.update_id)  # the same twice in one answer

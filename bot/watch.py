@@ -14,17 +14,17 @@ from django.utils import timezone
 
 from accounts import querysets as ledger
 from accounts.models import Account
-from alerts.models import Alert
+from alerts.kinds import AlertKind
+from alerts.querysets import load_open
 from bot.callbacks import forget_expired
-from bot.commands.money import describe_result
-from bot.hands import Hands
+from bot.hands import Hands, Lane
 from bot.lead import pause
-from bot.models import Kind, ResultPoint, SeenUpdate, TelegramChat
+from bot.models import Kind, SeenUpdate, TelegramChat
 from bot.notices import Notice, handle_event
 from bot.outbox import forget_old, load_chats, record_notices, record_reply
-from bot.picture import draw_result
-from bot.replies import Button, Reply, age, amount, bold, clip, esc, signed
-from bot.results import load_holdings, market_results, record_point
+from bot.replies import Button, Reply, age, amount, bold, clip, esc
+from bot.results import describe, draw, load_result, money
+from bot.subjects import load_subjects
 from identity.roles import Role, has_role
 from strategies.models import Exposure
 from strategies.querysets import OPEN, load_open_shares
@@ -35,10 +35,9 @@ from trading.ids import event_id
 from trading.values import ZERO
 
 LOOK_EVERY_S = 3.0
-POINT_EVERY = timedelta(minutes=5)
 CLEAN_EVERY = timedelta(hours=1)
 STALE_RECONCILE = timedelta(minutes=15)
-LOOK_BACK = timedelta(hours=6)
+LOOK_BACK = timedelta(days=2)
 DAY = timedelta(hours=24)
 
 log = structlog.get_logger()
@@ -49,13 +48,13 @@ class Watch:
 
     def __init__(self, hands: Hands) -> None:
         self._hands = hands
-        self._next_point = self._next_clean = datetime.fromtimestamp(0, timezone.get_default_timezone())
+        self._next_clean = datetime.fromtimestamp(0, timezone.get_default_timezone())
 
     async def run(self, stop: asyncio.Event) -> None:
         """Look until `stop`."""
         while not stop.is_set():
             try:
-                await self._hands.do(self._look, timezone.now())
+                await self._hands.do(Lane.WATCH, self._look, timezone.now())
             except DatabaseError as error:
                 log.warning("bot_watch_blind", error=type(error).__name__)
             await pause(LOOK_EVERY_S, stop)
@@ -67,14 +66,10 @@ class Watch:
             record_notices([*missed_notices(now), *stale_accounts(now)], now, chats)
             for chat in chats:
                 record_summary(chat, now)
-        if now >= self._next_point:
-            record_point(now)
-            self._next_point = now + POINT_EVERY
         if now >= self._next_clean:
             forget_expired(now)
             forget_old(now)
             SeenUpdate.objects.filter(at__lt=now - timedelta(days=3)).delete()
-            ResultPoint.objects.filter(at__lt=now - timedelta(days=90)).delete()
             self._next_clean = now + CLEAN_EVERY
 
 
@@ -108,7 +103,7 @@ def _owed(kind: Kind, row: Exposure, since: datetime, now: datetime, what: str) 
         text=f"⚠️ {bold(f'{amount(abs(row.need))} shares {what}')} · {esc(row.primary_account.name)} → "
         f"{esc(row.hedge_account.name)} · {esc(clip(row.market.title, 48))}{reason}",
         at=now,
-        account_id=row.primary_account.pk,
+        account_ids=(row.primary_account.pk, row.hedge_account.pk),
         buttons=(
             Button("Exposure", "exposure"),
             Button("Halt account…", "halt_account", {"account": str(row.primary_account.pk)}),
@@ -130,20 +125,23 @@ def missed_notices(now: datetime) -> list[Notice]:
                 text=alert.text,
             ),
         )
-        for alert in Alert.objects.filter(raised_at__gte=now - LOOK_BACK, acknowledged_at__isnull=True)[:200]
+        for alert in load_open().filter(raised_at__gte=now - LOOK_BACK)[:200]
     ]
     desk = ledger.load_desk()
     if desk.changed_at and desk.changed_at >= now - LOOK_BACK:
         level = desk.level if desk.stopped else ""
         stopped = DeskStopped(generation=desk.generation, level=level, by=desk.changed_by, reason=desk.reason)
         events.append(Event(id=event_id("desk", str(desk.generation)), timestamp=desk.changed_at, data=stopped))
-    found = (handle_event(event, {}) for event in events)
+    subjects = load_subjects(events)
+    found = (handle_event(event, subjects) for event in events)
     return [notice for notice in found if notice is not None]
 
 
 def stale_accounts(now: datetime) -> list[Notice]:
-    """Accounts whose books nobody has compared with the venue for a while."""
+    """Accounts whose books nobody has compared with the venue for a while, and no alert of the reconcile says why."""
+    told = load_open().filter(kind__in=[AlertKind.VENUE_UNREACHABLE, AlertKind.UNRECONCILED]).values("subject")
     rows = Account.objects.filter(reconciled_at__lt=now - STALE_RECONCILE, connection=Account.Connection.CONNECTED)
+    rows = rows.exclude(name__in=told)
     return [
         Notice(
             key=f"reconcile:{row.pk}:{row.reconciled_at:%F %T}",
@@ -151,7 +149,7 @@ def stale_accounts(now: datetime) -> list[Notice]:
             severity=Severity.WARNING,
             text=f"⚠️ {bold(row.name)} was last reconciled {age(row.reconciled_at, now)} ago.",
             at=now,
-            account_id=row.pk,
+            account_ids=(row.pk,),
             buttons=(Button("Account", "account", {"account": str(row.pk)}),),
         )
         for row in rows[:100]
@@ -172,19 +170,13 @@ def record_summary(chat: TelegramChat, now: datetime) -> bool:
 
 def draw_summary(now: datetime) -> Reply:
     """The last 24 hours in words and as a picture."""
-    results = market_results(load_holdings())
-    total = sum(results.values(), ZERO)
-    points = list(ResultPoint.objects.filter(at__gte=now - DAY).values_list("at", "result"))
-    change = total - points[0][1] if points else ZERO
+    result = load_result(now)
     fills = sum(ledger.load_fill_counts(now - DAY).values())
-    names = {account.pk: account.name for account in ledger.load_fleet()}
-    title = f"Hedgerow {settings.MODE.value}: result, 24 hours"
-    bars = [(names.get(pk, "?"), value) for pk, value in ledger.load_realized().items()]
-    picture = draw_result(title, [*points, (now, total)], bars)
     open_shares = sum(load_open_shares().values(), ZERO)
     text = (
         f"{bold(f'Daily summary, {now:%F}')} ({settings.MODE.value})\n"
-        f"24 hours: {bold(signed(change))} USDT, {fills} fills\n"
-        f"{describe_result(results)}\nUnhedged now: {amount(open_shares)} shares"
+        f"24 hours: {bold(money(result.day))} USDT, {fills} fills\n"
+        f"{describe(result)}\nUnhedged now: {amount(open_shares)} shares"
     )
-    return Reply(text, picture=picture, buttons=[[Button("Status", "status"), Button("Exposure", "exposure")]])
+    buttons = [[Button("Status", "status"), Button("Exposure", "exposure")]]
+    return Reply(text, picture=draw(result, now), buttons=buttons)

@@ -1,21 +1,17 @@
 """Seeing: the desk's state, accounts, positions, exposure, result."""
 
 from datetime import timedelta
-from decimal import Decimal
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Count, Q, Sum
+from django.db.models import Q
 
 from accounts import querysets as ledger
 from accounts.models import Account, Fill, Position
 from bot.commands.registry import Request, command, refuse_words
-from bot.models import ResultPoint
-from bot.picture import draw_result
 from bot.replies import ROWS_PER_PAGE, Button, Reply, age, amount, bold, clip, code, esc, pager, signed, table
-from bot.results import load_holdings, market_results
+from bot.results import describe, draw, load_result, money
 from identity.roles import Role
-from markets.models import Market
 from strategies import querysets as exposures
 from strategies.models import Exposure
 from trading.values import ZERO
@@ -31,7 +27,7 @@ def status(request: Request) -> Reply:
     open_shares = sum(exposures.load_open_shares().values(), ZERO)
     oldest = exposures.load_oldest_unhedged()
     latencies = sorted(ledger.load_latencies(500))
-    result, unknown = sum(market_results(load_holdings()).values(), ZERO), flying.get("unknown", 0)
+    result, unknown = load_result(request.now), flying.get("unknown", 0)
     fills = Fill.objects.filter(received_at__gte=request.now - timedelta(minutes=1)).count()
     connected = sum(account.connection == Account.Connection.CONNECTED for account in fleet)
     halted = sum(account.state != "active" for account in fleet)
@@ -48,7 +44,7 @@ def status(request: Request) -> Reply:
         f"Fills, last minute: {fills} · orders in flight: {sum(flying.values())}"
         f"{f', {bold(unknown)} unknown' if unknown else ''}",
         f"Unhedged: {amount(open_shares)} shares{f', the oldest for {age(oldest, request.now)}' if oldest else ''}",
-        f"Result: {bold(signed(result))} USDT",
+        f"Result in all: {bold(money(result.point.profit))} USDT, today {money(result.today)}",
     ]
     if latencies:
         lines.append(f"Fill to hedge, median: {latencies[len(latencies) // 2] // 1000} ms")
@@ -173,30 +169,8 @@ def exposure(request: Request) -> Reply:
 @command("pnl", Role.VIEWER, "the result, with its picture")
 def pnl(request: Request) -> Reply:
     """The result as a curve of the last day and by account."""
-    results = market_results(load_holdings())
-    total = sum(results.values(), ZERO)
-    realized = ledger.load_realized()
-    names = {account.pk: account.name for account in ledger.load_fleet()}
-    points = list(ResultPoint.objects.filter(at__gte=request.now - DAY).values_list("at", "result"))
-    picture = draw_result(
-        f"Hedgerow {settings.MODE.value}: result, 24 hours",
-        [*points, (request.now, total)],
-        [(names.get(pk, "?"), value) for pk, value in realized.items()],
-    )
-    return Reply(describe_result(results), picture=picture)
-
-
-def describe_result(results: dict[str, Decimal]) -> str:
-    """The words under the picture."""
-    titles = dict(Market.objects.filter(pk__in=results).values_list("pk", "title"))
-    ordered = sorted(results.items(), key=lambda item: -abs(item[1]))
-    totals = Position.objects.aggregate(fees=Sum("fees"), markets=Count("market", distinct=True))
-    fees = amount(totals["fees"] or ZERO, 2)
-    lines = [
-        f"Result: {bold(signed(sum(results.values(), ZERO)))} USDT, fees {fees}, {totals['markets']} markets",
-        *(f"{signed(value)} · {esc(clip(titles.get(key) or key, 50))}" for key, value in ordered[:5]),
-    ]
-    return "\n".join(lines)
+    result = load_result(request.now)
+    return Reply(describe(result), picture=draw(result, request.now))
 
 
 def find_account(named: str) -> Account | None:

@@ -1,5 +1,6 @@
 """Orders and fills: seeing them, placing one, cancelling one, and the trace of what answered what."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -11,6 +12,7 @@ from accounts.querysets import without_bytes
 from accounts.trade import cancel_order, check_grid, place_order
 from bot.commands.money import find_account
 from bot.commands.registry import Request, action, ask_twice, command, refuse_words
+from bot.hedges import load_hedge_words, milliseconds
 from bot.replies import ROWS_PER_PAGE, Button, Reply, age, amount, bold, clip, code, esc, pager
 from identity.models import AuditEntry
 from identity.roles import Role
@@ -86,8 +88,9 @@ def fills(request: Request) -> Reply:
     shown = list(rows[request.page * ROWS_PER_PAGE :][: ROWS_PER_PAGE + 1])
     if not shown:
         return Reply("Nothing was traded yet.")
+    hedges = load_hedge_words({fill.order_hash for fill in shown})
     lines = [
-        f"{bold(str(fill))} · {esc(fill.account.name)}{' · hedge' if fill.exposure_id else ''} · {fill.settlement}\n"
+        f"{bold(str(fill))} · {esc(fill.account.name)} · {_hedge(fill, hedges)}{fill.settlement}\n"
         f"   {esc(clip(fill.market.title, 48))} · {age(fill.received_at, request.now)}"
         for fill in shown[:ROWS_PER_PAGE]
     ]
@@ -96,6 +99,11 @@ def fills(request: Request) -> Reply:
     turn += [Button("›", "fills", {**key, "page": request.page + 1})] if len(shown) > ROWS_PER_PAGE else []
     trace = [Button("Trace the newest", "trace", {"hash": shown[0].order_hash})]
     return Reply(f"{bold('Fills')}\n" + "\n".join(lines), buttons=[turn, trace])
+
+
+def _hedge(fill: Fill, hedges: Mapping[str, str]) -> str:
+    said = hedges.get(fill.order_hash, "hedge" if fill.exposure_id else "")
+    return f"{said} · " if said else ""
 
 
 @command("trade", Role.TRADER, "place one order", usage=TRADE_USAGE, topic="Orders")
@@ -207,11 +215,16 @@ def trace(request: Request) -> Reply:
     order = order or (rows.filter(order_hash=asked["hash"]).first() if asked.get("hash") else None)
     if order is None:
         return Reply("There is no order of ours behind this.")
-    lines = [describe(order), esc(order.market.title), f"Origin: {esc(order.origin)} {esc(clip(order.cause, 90))}"]
+    hedge = load_hedge_words({order.order_hash}).get(order.order_hash, "") if order.order_hash else ""
+    lines = [
+        f"{describe(order)}{f' · {hedge}' if hedge else ''}",
+        esc(order.market.title),
+        f"Origin: {esc(order.origin)} {esc(clip(order.cause, 90))}",
+    ]
     steps = (("made", order.created_at), ("sent", order.sent_at), ("answered", order.answered_at))
     lines += [f"{name}: {at:%T.%f}"[:-3] for name, at in steps if at]
     if order.latency_us is not None:
-        lines.append(f"Fill to sent: {order.latency_us // 1000}.{order.latency_us % 1000 // 100} ms")
+        lines.append(f"Fill to sent: {milliseconds(order.latency_us)} ms")
     if order.reason:
         lines.append(f"Reason: {esc(order.reason)}")
     filled = list(Fill.objects.filter(order_hash=order.order_hash).order_by("id")[:8]) if order.order_hash else []

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bot.access import Speaker
+from bot.hands import Lane
 from bot.replies import Button, Reply, esc
 from identity.roles import Role
 
@@ -40,7 +41,7 @@ Handler = Callable[[Request], Reply]
 
 @dataclass(frozen=True)
 class Command:
-    """One entry. `is_urgent` work has threads of its own and is not throttled."""
+    """One entry."""
 
     name: str
     role: Role
@@ -48,7 +49,12 @@ class Command:
     about: str = ""
     usage: str = ""
     topic: str = ""
-    is_urgent: bool = False
+    lane: Lane = Lane.USUAL
+
+    @property
+    def is_urgent(self) -> bool:
+        """Urgent work has threads of its own and is not throttled."""
+        return self.lane in (Lane.URGENT, Lane.STOP)
 
 
 COMMANDS: dict[str, Command] = {}
@@ -56,23 +62,23 @@ ACTIONS: dict[str, Command] = {}
 
 
 def command(
-    name: str, role: Role, about: str, *, usage: str = "", topic: str = "Desk", is_urgent: bool = False
+    name: str, role: Role, about: str, *, usage: str = "", topic: str = "Desk", lane: Lane = Lane.USUAL
 ) -> Callable[[Handler], Handler]:
     """Register a typed command; a button of the same name does the same."""
 
     def register(handler: Handler) -> Handler:
-        COMMANDS[name] = Command(name, role, handler, about, usage or f"/{name}", topic, is_urgent)
+        COMMANDS[name] = Command(name, role, handler, about, usage or f"/{name}", topic, lane)
         ACTIONS[name] = COMMANDS[name]
         return handler
 
     return register
 
 
-def action(name: str, role: Role, *, is_urgent: bool = False) -> Callable[[Handler], Handler]:
+def action(name: str, role: Role, *, lane: Lane = Lane.USUAL) -> Callable[[Handler], Handler]:
     """Register what a button does."""
 
     def register(handler: Handler) -> Handler:
-        ACTIONS[name] = Command(name, role, handler, is_urgent=is_urgent)
+        ACTIONS[name] = Command(name, role, handler, lane=lane)
         return handler
 
     return register
@@ -87,7 +93,7 @@ def ask_twice(
     return Reply(text, buttons=buttons, is_urgent=is_urgent)
 
 
-@action("ask_again", Role.VIEWER, is_urgent=True)
+@action("ask_again", Role.VIEWER, lane=Lane.URGENT)
 def ask_again(request: Request) -> Reply:
     """The second question. Whether the person may is asked again when the last button is pressed."""
     asked = request.arguments

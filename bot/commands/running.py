@@ -5,6 +5,7 @@ from uuid import UUID
 from django.db.models import Count, Q
 
 from bot.commands.registry import Request, action, ask_twice, command, refuse_words
+from bot.hands import Lane
 from bot.replies import Button, Reply, age, bold, esc
 from identity.models import AuditEntry
 from identity.roles import Role
@@ -41,7 +42,9 @@ def strategies(request: Request) -> Reply:
     return Reply(f"{bold('Strategies')} ({len(rows)})\n" + "\n".join(lines), buttons=buttons)
 
 
-@command("strategy_start", Role.TRADER, "start one", usage="/strategy_start <name>", topic="Strategies", is_urgent=True)
+@command(
+    "strategy_start", Role.TRADER, "start one", usage="/strategy_start <name>", topic="Strategies", lane=Lane.URGENT
+)
 def ask_start(request: Request) -> Reply:
     """Say what starts, and ask."""
     found = find_strategy(request)
@@ -52,7 +55,7 @@ def ask_start(request: Request) -> Reply:
     return ask_twice(text, "Start", "strategy_start_now", {"strategy": str(found.pk)}, is_urgent=True)
 
 
-@action("strategy_start_now", Role.TRADER, is_urgent=True)
+@action("strategy_start_now", Role.TRADER, lane=Lane.URGENT)
 def start_now(request: Request) -> Reply:
     """Start it, or say why not."""
     try:
@@ -62,7 +65,7 @@ def start_now(request: Request) -> Reply:
     return Reply(f"▶️ {bold(found.name)} is {esc(found.state)}.", is_urgent=True)
 
 
-@command("strategy_stop", Role.TRADER, "stop one", usage="/strategy_stop <name>", topic="Strategies", is_urgent=True)
+@command("strategy_stop", Role.TRADER, "stop one", usage="/strategy_stop <name>", topic="Strategies", lane=Lane.URGENT)
 def ask_stop(request: Request) -> Reply:
     """Say what stops, and ask; with a choice to let it only reduce."""
     found = find_strategy(request)
@@ -76,7 +79,7 @@ def ask_stop(request: Request) -> Reply:
     return ask_twice(text, "Stop", "strategy_stop_now", {"strategy": str(found.pk)}, is_urgent=True)
 
 
-@action("strategy_stop_now", Role.TRADER, is_urgent=True)
+@action("strategy_stop_now", Role.TRADER, lane=Lane.URGENT)
 def stop_now(request: Request) -> Reply:
     """Stop it."""
     try:

@@ -11,7 +11,9 @@ from typing import Any
 
 import structlog
 
-HIDDEN = "[hidden]"
+from trading.redaction import HIDDEN, scrub
+
+__all__ = ["configure_logging", "scrub", "scrub_value"]
 
 #: Words that name a secret; a value under such a name is never written.
 SECRET_NAMES = re.compile(
@@ -21,37 +23,6 @@ SECRET_NAMES = re.compile(
 )
 #: Token ids of markets are public.
 PUBLIC_NAMES = frozenset({"yes_token", "no_token", "outcome_token"})
-
-PATTERNS = (
-    # user:password@ in any URL
-    (re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/\s@'\"]+@", re.IGNORECASE), rf"\g<scheme>{HIDDEN}@"),
-    # JSON web tokens
-    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*"), HIDDEN),
-    # Authorization headers
-    (re.compile(r"\b(?P<kind>Bearer|Basic)\s+[\w.~+/=-]{8,}", re.IGNORECASE), rf"\g<kind> {HIDDEN}"),
-    # 65-byte signatures and anything longer
-    (re.compile(r"\b(?:0x)?[0-9a-f]{130,}\b", re.IGNORECASE), HIDDEN),
-    # "privateKey": "…", api_key=… in running text
-    (
-        re.compile(
-            r"(?P<name>['\"]?(?:private_?key|api_?key|x-api-key|signature|secret|password|passphrase|jwt|token)['\"]?"
-            r"\s*[=:]\s*)(?P<value>b?'[^']*'|b?\"[^\"]*\"|[^\s,;&}\])]+)",
-            re.IGNORECASE,
-        ),
-        rf"\g<name>{HIDDEN}",
-    ),
-)
-
-#: 32 bytes of hex are order and transaction hashes far more often than keys, so they are hidden by what stands before
-#: them (a name, above) and bare 64 digits without 0x, which no hash of ours is written as.
-BARE_KEY = re.compile(r"(?<![0-9a-fx])[0-9a-f]{64}(?![0-9a-f])", re.IGNORECASE)
-
-
-def scrub(text: str) -> str:
-    """`text` with every secret in it replaced."""
-    for pattern, replacement in PATTERNS:
-        text = pattern.sub(replacement, text)
-    return BARE_KEY.sub(HIDDEN, text)
 
 
 def scrub_value(name: str, value: Any) -> Any:

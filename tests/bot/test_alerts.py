@@ -8,9 +8,10 @@ from uuid import uuid4
 import pytest
 from django.utils import timezone
 
+from accounts.models import EquityPoint
 from alerts.models import Alert
 from alerts.raising import raise_alert
-from bot.models import Kind, OutboxMessage, ResultPoint, TelegramChat
+from bot.models import Kind, OutboxMessage, TelegramChat
 from bot.notices import due_at, quiet_end
 from bot.watch import record_owed, record_summary
 from identity.models import AuditEntry, User
@@ -229,14 +230,15 @@ def test_wishes_are_changed_by_words_and_buttons(bot: BotThread, link: Link, vie
 
 def test_summary_comes_once_a_day_with_a_picture(bot: BotThread, link: Link, viewer: User, desk: DeskRows) -> None:
     now = timezone.now()
-    ResultPoint.objects.create(at=now - timedelta(hours=3), result=Decimal("-1.5"), open_shares=0)
+    for at, realized in ((now - timedelta(hours=3), "-1.5"), (now, "2")):
+        EquityPoint.objects.create(at=at, collateral=100, value=0, cost=0, realized=Decimal(realized), accounts=2)
     person = link(viewer)
     chat = TelegramChat.objects.get()
     chat.linked_at, chat.summary_hour = now - timedelta(days=2), 0
     chat.save()
     said = wait_for(person.heard)[0]
     assert said["kind"] == "photo"
-    assert "24 hours: +1.50 USDT" in said["plain"]
+    assert "24 hours: +3.50 USDT" in said["plain"]
     chat.refresh_from_db()
     assert record_summary(chat, timezone.now()) is False
     assert len(person.heard()) == 1

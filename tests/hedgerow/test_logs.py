@@ -16,6 +16,7 @@ KEY = "0x" + "11" * 32
 SIGNATURE = "0x" + "22" * 65
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJmYWtlIn0.c2lnbmF0dXJlLWZha2U"
 ORDER_HASH = "0x" + "ab" * 32
+BOT_TOKEN = "110201543:AAobviously-a-fake-token_of-the-tests"
 
 
 @pytest.fixture(params=["json", "console"])
@@ -75,6 +76,25 @@ def test_secret_used_as_a_name_is_hidden(lines: io.StringIO) -> None:
     assert JWT not in lines.getvalue()
 
 
+def test_bot_token_reaches_no_line(lines: io.StringIO) -> None:
+    log = structlog.get_logger("t")
+    log.warning(f"polling with {BOT_TOKEN}", address=f"https://api.telegram.org/bot{BOT_TOKEN}/getUpdates")
+    log.warning("nested", chats={"bots": [{f"of {BOT_TOKEN}": BOT_TOKEN}, (BOT_TOKEN,)]})
+    try:
+        raise RuntimeError(f"Cannot connect to https://api.telegram.org/bot{BOT_TOKEN}/sendMessage")
+    except RuntimeError:
+        log.exception("unsent")
+    logging.getLogger("aiogram").error("failed for %s", BOT_TOKEN, exc_info=ValueError(BOT_TOKEN))
+    written = lines.getvalue()
+    assert written.count("[hidden]") >= 7
+    assert BOT_TOKEN.partition(":")[2] not in written
+
+
+@pytest.mark.parametrize("secret", ["A" * 30, "AA-_" * 9, "0x" + "g" * 33, "x" * 35])
+def test_bot_token_is_hidden_after_any_letters(secret: str) -> None:
+    assert secret not in scrub(f"bot12345:{secret}/getMe")
+
+
 def test_servers_own_handlers_are_taken_over(lines: io.StringIO, capfd: pytest.CaptureFixture[str]) -> None:
     handler = logging.getLogger().handlers[0]
     logging.config.dictConfig({**LOGGING_CONFIG, "disable_existing_loggers": False})
@@ -107,7 +127,7 @@ def test_known_shapes_are_hidden_in_text(text: str) -> None:
 
 
 def test_hashes_and_addresses_stay_readable() -> None:
-    text = f"order {ORDER_HASH} of 0x{'cd' * 20}"
+    text = f"order {ORDER_HASH} of 0x{'cd' * 20} in 100200:{ORDER_HASH} at 19:45:29.123456"
     assert scrub(text) == text
 
 

@@ -8,6 +8,7 @@ from aiogram.utils.token import TokenValidationError, validate_token
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from bot.hands import widen_pool
 from bot.process import BotProcess, BotSettings
 
 
@@ -27,6 +28,7 @@ class Command(BaseCommand):
             raise CommandError("TELEGRAM_API_URL must be https:// in live mode: the token travels in it.")
         if settings.TELEGRAM_WEBHOOK_URL and not settings.TELEGRAM_WEBHOOK_SECRET:
             raise CommandError("TELEGRAM_WEBHOOK_URL needs TELEGRAM_WEBHOOK_SECRET: any long random word.")
+        widen_pool(settings.DATABASES)
         asyncio.run(run())
 
 
