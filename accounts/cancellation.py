@@ -128,6 +128,7 @@ class Canceller:
             reason="on request",
             at_ns=time.time_ns(),
         )
+        reach("cancel.before_publish")
         await self._publisher.publish(TRADE_EVENTS, event)
         reach("cancel.published")
 

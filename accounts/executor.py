@@ -27,6 +27,7 @@ from accounts.answers import AnswerBook, moment, utc_now
 from accounts.cancellation import Canceller
 from accounts.clearing import Clearing
 from accounts.credentials import CredentialStore
+from accounts.ends import Ends
 from accounts.gate import Gate, GateClosed, read_boot_clock
 from accounts.intake import Intake
 from accounts.lanes import AccountUnavailable, Lane, Lanes
@@ -79,7 +80,8 @@ class Executor:
         self._pool = pool
         self._canceller = Canceller(pool, publisher, self.lanes, self.answers)
         self._intake = Intake(pool, self)
-        self._recovery = Recovery(pool, publisher, self, self._canceller)
+        self._ends = Ends(pool, publisher, self.lanes, self._canceller)
+        self._recovery = Recovery(pool, publisher, self, self._canceller, self._ends)
         self._clearing = Clearing(pool, gate, self._canceller.cancel, self._intake.take)
         self._sending: set[asyncio.Task[None]] = set()
         self._leaving: set[UUID] = set()
@@ -170,6 +172,10 @@ class Executor:
         """Take an order off the book, or keep it from leaving; a terminal order stays as it is."""
         await self._canceller.cancel(client_order_id)
 
+    async def prove_end(self, client_order_id: UUID) -> bool:
+        """Prove that a hedge is over with all its fills in the books; until then its remainder counts as in flight."""
+        return await self._ends.prove(client_order_id)
+
     async def sweep(self, account_id: UUID, since: datetime) -> bool:
         """Bring the account's settled fills since then into the books; False when that could not be finished now."""
         try:
@@ -245,8 +251,10 @@ class Executor:
         """The stop held back an order that never left: it ends here. Sent after the lift, its price would be stale;
         what it was to hedge is still owed, and is decided anew."""
         try:
+            reach("executor.before_end")
             async with self._pool.connection() as conn:
                 row = await record_unsent(conn, order_id, self.name, STOPPED, utc_now())
+            reach("executor.ended")
         except (psycopg.Error, PoolTimeout, OSError) as error:
             log.warning("unsent_order_open", order=str(order_id), error=type(error).__name__)
             return  # The recovery ends it.

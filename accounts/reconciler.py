@@ -24,6 +24,7 @@ from accounts.reconciliation import Reconciled, report_comparison, report_failur
 from accounts.second_look import SecondLook
 from accounts.sweep import sweep_fills
 from accounts.unsettled import fail_silent_fills
+from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import OrderStatus
 from trading.errors import NotFound, VenueError
@@ -126,10 +127,12 @@ class Reconciler:
                     unconfirmed += 1
         if states:
             now_ns = time.time_ns()
+            reach("reconcile.before_publish")
             await self._publisher.publish_many(
                 TRADE_EVENTS,
                 [order_state(account.platform, str(account.id), account.name, state, now_ns) for state in states],
             )
+            reach("reconcile.published")
         foreign = len(at_venue.keys() - known.keys())
         if foreign:
             log.warning("foreign_orders", account=account.name, orders=foreign)

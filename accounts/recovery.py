@@ -9,6 +9,7 @@
                                            they could last have left the order is ended
         no answer                        → nothing changes; asked again in 4 s
     cancel asked for, still on the book  → asked again
+    its end doubted for 4 s              → proved (`ends`)
     status not announced                 → announced
 
 The venue's status may lag behind (a filled order that reads OPEN, even CANCELLED): fills are the truth, they enter by
@@ -28,6 +29,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from accounts.answers import AnswerBook, announce_orders, utc_now
 from accounts.cancellation import Canceller
+from accounts.ends import Ends
 from accounts.gate import Gate
 from accounts.intake import Intake
 from accounts.lanes import AccountUnavailable, Lane, Lanes
@@ -78,11 +80,12 @@ class Sender(Protocol):
 class Recovery:
     """One process's rounds. Several processes may settle the same order at once: each step is the same step twice."""
 
-    def __init__(self, pool: Pool, publisher: Publisher, sender: Sender, canceller: Canceller) -> None:
+    def __init__(self, pool: Pool, publisher: Publisher, sender: Sender, canceller: Canceller, ends: Ends) -> None:
         self._pool = pool
         self._publisher = publisher
         self._sender = sender
         self._canceller = canceller
+        self._ends = ends
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._working: set[UUID] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -102,6 +105,9 @@ class Recovery:
         for order_id in cancels:
             if order_id not in self._working:
                 self._spawn(order_id, self._canceller.cancel(order_id))
+        for order_id in await self._ends.load_doubted(AT_ONCE):
+            if order_id not in self._working:
+                self._spawn(order_id, self._prove(order_id))
         await self._announce()
 
     async def wait(self) -> None:
@@ -115,6 +121,9 @@ class Recovery:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _prove(self, order_id: UUID) -> None:
+        await self._ends.prove(order_id)
 
     async def _settle(self, row: OrderRow, intake: Intake) -> None:
         async with self._at_once:
@@ -167,9 +176,11 @@ class Recovery:
         log.info("order_settled", order=str(row.id), before=row.status, venue_status=state.status.value)
 
     async def _send_again(self, row: OrderRow, order_hash: str, body: bytes, kind: str) -> None:
+        reach("recovery.before_clear")
         async with self._pool.connection() as conn:
             if not await record_cleared(conn, row.id, row.submitted_at, self._sender.name, utc_now()):
                 return  # Somebody else sends it, or has ended it.
+        reach("recovery.cleared")
         signed = SignedOrder(client_order_id=row.id, order_hash=order_hash, body=bytes(body))
         log.info("order_sent_again", order=str(row.id), before=row.status, attempts=row.attempts)
         await self._sender.deliver(row.account_id, signed, kind, again=True)
@@ -180,8 +191,10 @@ class Recovery:
         if now - (row.submitted_at or row.created_at) < GIVEN_UP_AFTER:
             self._leave(row, reason)
             return
+        reach("recovery.before_end")
         async with self._pool.connection() as conn:
             ended = await record_absent(conn, row.id, row.submitted_at, reason, now)
+        reach("recovery.ended")
         if ended is not None:
             self._sender.answers.announce([ended])
 

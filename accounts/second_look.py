@@ -20,12 +20,13 @@ class SecondLook:
         self._clock = clock
         self._first: dict[str, float] = {}
 
-    def agrees(self, order_hash: str) -> bool:
+    def agrees(self, order_hash: str, after_s: float | None = None) -> bool:
         """Say that the order reads as over. True when it did already `after_s` ago, and never read otherwise since."""
         now = self._clock()
         if len(self._first) > 10_000:
             self._first = {name: at for name, at in self._first.items() if now - at < _FORGET_AFTER_S}
-        return now - self._first.setdefault(order_hash, now) >= self.after_s
+        apart = self.after_s if after_s is None else after_s
+        return now - self._first.setdefault(order_hash, now) >= apart
 
     def forget(self, order_hash: str) -> None:
         """It reads as open again, or has ended: the next word is a first one."""

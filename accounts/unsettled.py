@@ -18,6 +18,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from accounts.executions import failed_fill
+from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import Action, OrderStatus, Outcome, Platform
 from trading.errors import NotFound
@@ -103,7 +104,9 @@ async def fail_silent_fills(
             )
             for fill in failed
         ]
+        reach("reversal.before_publish")
         await publisher.publish_many(FILL_EVENTS, events)
+        reach("reversal.published")
     return len(failed)
 
 

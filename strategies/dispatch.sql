@@ -100,13 +100,20 @@ BEGIN
         ) r;
     END IF;
 
-    -- Read after the locks: what other dispatches planned for these exposures is in here.
+    -- Read after the locks: what other dispatches planned for these exposures is in here. A hedge whose end is doubted
+    -- (accounts/ends.py) may have filled without our knowing: what is left of it is in flight still.
     SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO open_orders FROM (
         SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
             o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested
         FROM accounts_order o
         WHERE o.market_id = ANY(markets)
           AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+        UNION ALL
+        SELECT o.id, o.exposure_id, o.account_id, o.market_id, o.outcome, o.action, o.price, o.size - o.filled, o.status,
+            true
+        FROM accounts_order o
+        WHERE o.market_id = ANY(markets) AND o.doubted_since IS NOT NULL
+          AND o.status IN ('cancelled', 'expired') AND o.filled < o.size
     ) r;
 
     SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO positions FROM (

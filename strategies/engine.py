@@ -18,6 +18,7 @@ import structlog
 
 from accounts.answers import Pool
 from accounts.executor import Executor
+from accounts.ledger.rows import OrderRow
 from strategies.announcements import exposure_changed
 from strategies.dispatch import SWEPT, Dispatched, Dispatcher
 from strategies.exposures import load_open_exposures
@@ -139,6 +140,7 @@ class Engine:
         told = await self._dispatcher.record_words(inbox.words)
         reach("engine.words_recorded")
         after = Inbox()
+        ended = [row for row in told if row.exposure_id is not None and row.status in _ENDED]
         for row in told:
             if row.exposure_id is not None and row.status in _ENDED:
                 after.wakes[row.exposure_id] = f"order:{row.id}:{row.status}"
@@ -156,6 +158,8 @@ class Engine:
         for message, reason in inbox.refused:
             await self._reader.dead_letter(message, reason)
         self._executor.announce(told)
+        for row in ended:
+            self._spawn(self._look_proved(row))
         await self._follow_up(done)
         await self._follow_up(done_after)
 
@@ -179,7 +183,9 @@ class Engine:
                 self._spawn(asyncio.to_thread(self._halt, row.strategy_id, reason))
         events = [exposure_changed(evaluation, done_at) for evaluation in done.evaluations]
         if events:
+            reach("engine.before_tell")
             await self._publisher.publish_many(STRATEGY_EVENTS, events)
+            reach("engine.told")
         if done.alerts:
             await self._publisher.publish_many(ALERT_EVENTS, done.alerts)
 
@@ -214,6 +220,11 @@ class Engine:
             self._looking.discard(exposure_id)
         if complete:
             await self._look(exposure_id, SWEPT)
+
+    async def _look_proved(self, order: OrderRow) -> None:
+        """A hedge is said to be over: once that is proved, what is left of it is owed again."""
+        if order.exposure_id is not None and await self._executor.prove_end(order.id):
+            await self._look(order.exposure_id, f"order:{order.id}:proved")
 
     async def _look_with_book(self, exposure_id: UUID, market_key: str) -> None:
         """A strategy prices from the book and had none: fetch it and look again."""

@@ -40,11 +40,15 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def adjusted(open_orders: Sequence[OpenOrder], moved: Sequence[OrderProgress]) -> list[OpenOrder]:
-    """The open orders once the fills recorded in this very transaction have moved them."""
+    """The open orders once the fills recorded in this very transaction have moved them.
+
+    One that is over and open all the same is doubted: a late fill moves it and proves nothing.
+    """
     after = {order.id: order for order in moved}
+    doubted = {order.id for order in open_orders if OrderStatus(order.status) not in IN_FLIGHT}
     kept = [order for order in open_orders if order.id not in after]
     for order in moved:
-        if OrderStatus(order.status) in IN_FLIGHT:
+        if OrderStatus(order.status) in IN_FLIGHT or (order.id in doubted and order.filled < order.size):
             kept.append(
                 OpenOrder(
                     order.id,

@@ -84,6 +84,8 @@ WITH said AS (
         venue_order_id = CASE WHEN said.venue_order_id <> '' THEN said.venue_order_id ELSE o.venue_order_id END,
         reason = CASE WHEN said.reason <> '' THEN left(said.reason, 255) ELSE o.reason END,
         closed_at = CASE WHEN said.closes THEN coalesce(o.closed_at, %s) ELSE o.closed_at END,
+        doubted_since = CASE WHEN said.status IN ('cancelled', 'expired') AND o.exposure_id IS NOT NULL
+                             THEN %s::timestamptz END,
         updated_at = %s
     FROM said
     WHERE o.order_hash = said.order_hash AND o.account_id = said.account_id
@@ -165,7 +167,10 @@ async def record_answers(conn: Connection, answers: Sequence[Answer], now: datet
 
 
 async def record_updates(conn: Connection, words: Sequence[VenueWord], now: datetime) -> list[OrderRow]:
-    """Write the venue's word on our orders; returns the rows that changed. Repeats and illegal steps change nothing."""
+    """Write the venue's word on our orders; returns the rows that changed. Repeats and illegal steps change nothing.
+
+    A hedge that ends by such a word is doubted until its end is proved (`accounts.ends`).
+    """
     latest = {(word.account_id, word.order_hash): word for word in words}
     if not latest:
         return []
@@ -181,6 +186,7 @@ async def record_updates(conn: Connection, words: Sequence[VenueWord], now: date
             [word.status in TERMINAL for word in said],
             _BEFORE,
             _AFTER,
+            now,
             now,
             now,
         ),

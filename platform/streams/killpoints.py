@@ -25,6 +25,8 @@ ENGINE = (
     "engine.words_recorded",
     "engine.before_ack",
     "engine.acknowledged",
+    "engine.before_tell",
+    "engine.told",
     "intake.before_journal",
     "intake.before_commit",
     "intake.journaled",
@@ -39,21 +41,46 @@ ENGINE = (
 )
 """From a batch off the bus to an announced answer."""
 
-CANCEL = ("cancel.before_request", "cancel.requested", "cancel.before_send", "cancel.answered", "cancel.published")
+CANCEL = (
+    "cancel.before_request",
+    "cancel.requested",
+    "cancel.before_send",
+    "cancel.answered",
+    "cancel.before_publish",
+    "cancel.published",
+)
 """An order on its way off the book."""
+
+STOPPED = ("executor.before_end", "executor.ended")
+"""An order a stop held back before it left."""
 
 RECOVERY = (
     "recovery.before_look",
     "recovery.found",
-    "sweep.before_publish",
-    "sweep.published",
+    "recovery.before_clear",
+    "recovery.cleared",
+    "recovery.before_end",
+    "recovery.ended",
 )
 """Settling what a first death, or a lost answer, left open."""
+
+ENDS = ("end.before_record", "end.recorded")
+"""Proving that a hedge is over."""
+
+RECONCILE = (
+    "sweep.before_publish",
+    "sweep.published",
+    "reconcile.before_publish",
+    "reconcile.published",
+    "reversal.before_publish",
+    "reversal.published",
+)
+"""What the venue's REST tells, on its way to the bus."""
 
 TRADE = ("trade.before_commit", "trade.committed", "trade.published")
 """A person's or a quoter's order, from the row to the command."""
 
-KILL_POINTS = (*LISTENER, *ENGINE, *CANCEL, *RECOVERY, *TRADE)
+KILL_POINTS = (*LISTENER, *ENGINE, *CANCEL, *STOPPED, *RECOVERY, *ENDS, *RECONCILE, *TRADE)
 
 
 def make_reach(environment: Mapping[str, str]) -> Callable[[str], None]:

@@ -20,6 +20,11 @@ class Publisher:
     def __init__(self, redis: redis.asyncio.Redis) -> None:
         self._redis = redis
 
+    @property
+    def bus(self) -> redis.asyncio.Redis:
+        """The client it publishes on, to ask the bus where its readers are."""
+        return self._redis
+
     async def publish(self, stream: str, event: Event) -> str:
         """Put one event on `stream`."""
         return await self.publish_raw(stream, encode(event))

@@ -78,7 +78,7 @@ class House:
 
     def start_venue(self) -> subprocess.Popen[bytes]:
         port = self.venue._url.rpartition(":")[2]
-        options = ("--port", port, "--state-dir", str(self._folder / "paper"), "--settlement-delay-ms", "150")
+        options = ("--port", port, "--state-dir", str(self._folder / "paper"), "--settlement-delay-ms", "300")
         limits = ("--trading-limit", "120000", "--other-limit", "120000", "--post-limit", "2000")
         process = self.start("venue", "-m", "paper.predict", *options, *limits)
         until(self.venue.is_up, 20.0, "the venue is up")

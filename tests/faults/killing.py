@@ -3,17 +3,22 @@
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from decimal import Decimal
 from uuid import UUID, uuid4
 
-from accounts.models import Order
+from accounts.models import Fill, Order
+from accounts.stop import lift_stop, pull_stop
 from accounts.trade import cancel_order
+from accounts.unsettled import SILENT_FOR
+from strategies.models import Strategy
 from strategies.rehearsal.desk import Stand
-from streams.killpoints import CANCEL, ENGINE, KILL_POINTS, LISTENER, TRADE
-from tests.faults.house import House, until
+from streams.killpoints import CANCEL, ENDS, ENGINE, KILL_POINTS, LISTENER, STOPPED, TRADE
+from tests.faults.house import Background, House, until
 from trading.enums import OrderStatus
 
-SOON_S = 40.0
+SOON_S = 80.0
+"""Generous: the machine may be busy, and an order the venue does not know is given up after half a minute."""
 FILLS = 2
 NTH = {"engine": 2, "dispatch": 2, "answers": 2, "listener": 2, "executor": 2}
 """Not always at the first pass: by the second the process has state to lose."""
@@ -34,19 +39,30 @@ class Killing:
         self.tried.append(point)
         if self.listener.poll() is not None:  # An earlier point failed half-way: begin cleanly.
             self.listener = self.house.start_listener()
-        if point in TRADE:
-            self._placing(point)
-        elif point in CANCEL:
-            self._cancelling(point)
-        elif point in LISTENER:
-            self._listening(point)
-        elif point in ENGINE:
-            self._trading(point)
-        elif point.startswith("sweep."):
-            self._sweeping(point)
-        else:
-            self._recovering(point)
+        self._way(point)(point)
         self.house.check()
+
+    def _way(self, point: str) -> Callable[[str], None]:
+        """How a process is brought to this point."""
+        groups = (
+            (TRADE, self._placing),
+            (CANCEL, self._cancelling),
+            (LISTENER, self._listening),
+            (ENGINE, self._trading),
+            (STOPPED, self._stopping),
+            (ENDS, self._ending),
+        )
+        for group, way in groups:
+            if point in group:
+                return way
+        names = {
+            "recovery.before_end": self._giving_up,
+            "recovery.ended": self._giving_up,
+            "sweep": self._sweeping,
+            "reconcile": self._reconciling,
+            "reversal": self._reversing,
+        }
+        return names.get(point) or names.get(point.partition(".")[0]) or self._recovering
 
     def _armed(self, point: str) -> str:
         return f"{point}:{NTH.get(point.partition('.')[0], 1)}"
@@ -79,16 +95,119 @@ class Killing:
         """An answer is lost first; who settles the order dies over it."""
         armed = self._begin_engine(point)
         self.house.wait_until_heard()
-        kind = "timeout_before_accept" if "again" in point else "timeout_after_accept"
-        if point == "recovery.found":
-            kind = "timeout_after_accept"
+        arrives = point in ("recovery.before_look", "recovery.found")
+        kind = "timeout_after_accept" if arrives else "timeout_before_accept"
         # Without the wallet stream's word on it the order stays unknown until somebody looks.
-        self.house.venue.set_faults([{"kind": kind, "count": 1}, {"kind": "drop_events", "count": 1}])
-        load = self.house.load(1)
+        stand = self.house.stands[0]
+        self.house.venue.set_faults(
+            [{"kind": kind, "count": 1}, {"kind": "drop_events", "count": 1, "address": stand.pair.primary.address}]
+        )
+        order_id = uuid4()
+        assert self._place(stand, order_id, "").wait(SOON_S) == 0
         died(armed, point)
         self.house.venue.set_faults([])
         self._begin_engine()
-        load.result()
+        self._take_off(order_id)
+
+    def _giving_up(self, point: str) -> None:
+        """An order that never arrived and that nobody wants any more: who ends it dies over it."""
+        armed = self._begin_engine(point)
+        self.house.wait_until_heard()
+        stand, order_id = self.house.stands[0], uuid4()
+        self.house.venue.set_faults([{"kind": "timeout_before_accept"}])
+        assert self._place(stand, order_id, "").wait(SOON_S) == 0
+        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.UNKNOWN, SOON_S, "its answer is lost")
+        cancel_order(order_id, "tests", "")
+        died(armed, point)
+        self.house.venue.set_faults([])
+        self._begin_engine()
+        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.CANCELLED, SOON_S, "it is given up")
+
+    def _stopping(self, point: str) -> None:
+        """The venue is too busy for an order, and a stop is pulled meanwhile."""
+        armed = self._begin_engine(point)
+        self.house.wait_until_heard()
+        stand, order_id = self.house.stands[0], uuid4()
+        self.house.venue.set_faults([{"kind": "http_429"}])
+        assert self._place(stand, order_id, "").wait(SOON_S) == 0
+        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.SUBMITTED, SOON_S, "it waits to leave")
+        pulling = Background(lambda: pull_stop("no_new", "tests", "a kill point") and None)
+        died(armed, point)
+        pulling.result()
+        self.house.venue.set_faults([])
+        self._begin_engine()
+        lift_stop("tests", "on with it")
+        self._take_off(order_id)
+
+    def _ending(self, point: str) -> None:
+        """A hedge rests and is taken off the book: who proves its end dies over it, and its shares are hedged anew."""
+        armed = self._begin_engine(point)
+        self.house.wait_until_heard()
+        config = Strategy.objects.get().config
+        Strategy.objects.update(config={**config, "max_loss": "0"})
+        try:
+            until(self._has_resting_hedge, SOON_S, "a hedge rests")
+            for order_id in self._resting_hedges():
+                cancel_order(order_id, "tests", "")
+            died(armed, point)
+        finally:
+            Strategy.objects.update(config=config)
+        self._begin_engine()
+
+    def _has_resting_hedge(self) -> bool:
+        if self._resting_hedges():
+            return True
+        self.house.venue.take(str(self._rest(self.house.stands[0], inside=True).order_hash))
+        time.sleep(2)
+        return bool(self._resting_hedges())
+
+    @staticmethod
+    def _resting_hedges() -> list[UUID]:
+        hedges = Order.objects.filter(exposure_id__isnull=False, status=OrderStatus.ACCEPTED.value)
+        return list(hedges.values_list("pk", flat=True))
+
+    def _reconciling(self, point: str) -> None:
+        """An order's answer is lost and its engine dead: the listener that finds it by REST dies over it."""
+        self.house.end(self.listener)
+        self._begin_engine()
+        stand, order_id = self.house.stands[0], uuid4()
+        self.house.venue.set_faults([{"kind": "timeout_after_accept", "count": 1}])
+        assert self._place(stand, order_id, "").wait(SOON_S) == 0
+        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.UNKNOWN, SOON_S, "its answer is lost")
+        assert self.engine is not None
+        self.house.end(self.engine)
+        self.house.venue.set_faults([])
+        died(self.house.start_listener(point), point)
+        self.listener = self.house.start_listener()
+        self._begin_engine()
+        self._take_off(order_id)
+
+    def _reversing(self, point: str) -> None:
+        """A settlement fails and nobody hears of it: the listener that finds it out dies over it."""
+        self._begin_engine()
+        self.house.wait_until_heard()
+        until(self._fails_unheard, SOON_S, "a settlement fails unheard")
+        self.house.venue.set_faults([])
+        time.sleep(SILENT_FOR.total_seconds() + 1)
+        died(self.house.start_listener(point), point)
+        self.listener = self.house.start_listener()
+
+    def _fails_unheard(self) -> bool:
+        """One try: the listener is killed between the match and its failure. False when it heard of both."""
+        if self.listener.poll() is not None:
+            self.listener = self.house.start_listener()
+            self.house.wait_until_heard(anew=True)
+        order = self._rest(self.house.stands[0])
+        primary = self.house.stands[0].pair.primary
+        self.house.venue.set_faults([{"kind": "fail_settlement", "count": 1, "address": primary.address}])
+        self.house.venue.take(str(order.order_hash))
+        deadline = time.monotonic() + SOON_S
+        while not Fill.objects.filter(order_id=order.pk).exists():
+            assert time.monotonic() < deadline, "the match is not heard of"
+            time.sleep(0.005)
+        self.house.end(self.listener)
+        time.sleep(0.5)
+        return Fill.objects.get(order_id=order.pk).settlement == "matched"
 
     def _sweeping(self, point: str) -> None:
         """A fill nobody heard; the listener that finds it by REST dies over it."""
@@ -122,19 +241,26 @@ class Killing:
         if point == "trade.before_commit":
             assert not Order.objects.filter(pk=order_id).exists()
             return
-        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.ACCEPTED, SOON_S, "it is accepted")
+        self._take_off(order_id)
+
+    def _take_off(self, order_id: UUID) -> None:
+        """It rests in the end, whoever died over it, and can be cancelled; or a stop ended it before it left."""
+        ended = (OrderStatus.ACCEPTED, OrderStatus.CANCELLED)
+        until(lambda: Order.objects.get(pk=order_id).status in ended, SOON_S, "it is accepted")
         cancel_order(order_id, "tests", "")
         until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.CANCELLED, SOON_S, "it is cancelled")
 
-    def _rest(self, stand: Stand) -> Order:
+    def _rest(self, stand: Stand, *, inside: bool = False) -> Order:
+        """An order of the primary's that rests at the best bid, or `inside` it."""
         order_id = uuid4()
-        assert self._place(stand, order_id, "").wait(30) == 0
+        assert self._place(stand, order_id, "", inside=inside).wait(SOON_S) == 0
         until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.ACCEPTED, SOON_S, "it is accepted")
         return Order.objects.get(pk=order_id)
 
-    def _place(self, stand: Stand, order_id: UUID, kill_at: str) -> subprocess.Popen[bytes]:
+    def _place(self, stand: Stand, order_id: UUID, kill_at: str, *, inside: bool = False) -> subprocess.Popen[bytes]:
         bid, _ = self.house.venue.load_touches([stand.pair.market_id])[stand.pair.market_id]
         price = bid.price if bid is not None else Decimal("0.40")
+        price += stand.market.tick * inside
         words = (str(stand.pair.primary.pk), stand.pair.market_id, str(order_id), str(price), "10")
         return self.house.start("place", "tests/faults/place_process.py", *words, kill_at=kill_at)
 
