@@ -95,6 +95,7 @@ def show_order(request: HttpRequest, order_id: UUID) -> HttpResponse:
         "steps": [(label, at) for label, at in steps if at is not None],
         "fills": order_lists.load_fills_of_order(order),
         "may_cancel": has_role(request.user, Role.TRADER) and OrderStatus(order.status) not in TERMINAL,
+        "may_resolve": has_role(request.user, Role.TRADER) and order.status in order_lists.AMBIGUOUS,
         "is_ambiguous": order.status in order_lists.AMBIGUOUS,
         "now": timezone.now(),
     }

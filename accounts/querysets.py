@@ -11,6 +11,7 @@ from django.db.models.functions import TruncMinute
 from accounts.gate import TTL_S
 from accounts.models import Account, Desk, EngineLease, Fill, Order, Position
 from trading.enums import OrderStatus, TradingState
+from trading.orders import TERMINAL
 
 LEASE_TTL = timedelta(seconds=TTL_S)
 """A lease older than this has ended: its engine sends nothing any more."""
@@ -107,3 +108,12 @@ def count_in_flight() -> dict[str, int]:
 def without_bytes(orders: QuerySet[Order]) -> QuerySet[Order]:
     """The orders without the columns that no page shows: the signed bytes and the salt."""
     return orders.defer("body", "salt")
+
+
+def count_cleared(since: datetime, *, is_flattening: bool) -> int:
+    """Orders a stop pulled at `since` has taken off their books, and when flattening the holdings sold. Two queries."""
+    ended = [status.value for status in TERMINAL]
+    cleared = Order.objects.filter(cancel_requested_at__gte=since, status__in=ended).count()
+    if is_flattening:
+        cleared += Position.objects.filter(size=0, updated_at__gte=since).count()
+    return cleared

@@ -90,6 +90,13 @@ def load_unknown(now: datetime | None = None, limit: int = 200) -> list[OpenQues
     ]
 
 
+def load_known(order: Order) -> tuple[str, ...]:
+    """What we have of one order, each a sentence. One query."""
+    booked = Fill.objects.filter(order_hash=order.order_hash).exclude(settlement="failed") if order.order_hash else None
+    filled = booked.aggregate(total=Sum("size"))["total"] if booked is not None else None
+    return tuple(_known(order, filled or ZERO))
+
+
 def _known(order: Order, filled: Decimal) -> list[str]:
     known = [f"signed as {order.order_hash}"] if order.order_hash else []
     if order.submitted_at:

@@ -11,13 +11,16 @@ from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts import account_lists, order_lists
+from accounts.account_ids import read_ids
 from accounts.account_lists import FILTERS, FleetFilter
+from accounts.connection_page import ask_for_tests, describe_test
 from accounts.forms import KeysForm, LimitsForm, StateForm, WhoForm
 from accounts.models import Account, SealedSecret
 from accounts.registration import change_account_state, register_account
@@ -62,11 +65,20 @@ def show_fleet(request: HttpRequest) -> HttpResponse:
 @require_POST
 @page_for(Role.TRADER)
 def change_states(request: HttpRequest) -> HttpResponse:
-    """Change the state of every marked account, with one reason. Shows what it touches until it is confirmed."""
+    """Change the state of every marked account, with one reason. Shows what it touches until it is confirmed.
+
+    The same form sends marked accounts to be tested, or to the page that closes them.
+    """
     marked = list(Account.objects.filter(pk__in=read_ids(request.POST.getlist("account"))).order_by("name"))
     form = StateForm(request.POST)
     if not marked:
         messages.error(request, "Mark at least one account first.")
+        return redirect("accounts")
+    if request.POST.get("state") == "close":
+        query = urlencode({"account": [str(account.pk) for account in marked]}, doseq=True)
+        return redirect(f"{reverse('accounts-close')}?{query}")
+    if request.POST.get("state") == "test":
+        ask_for_tests(request, marked)
         return redirect("accounts")
     if "confirm" not in request.POST or not form.is_valid():
         form = form if "confirm" in request.POST else StateForm(initial=request.POST.dict())
@@ -99,6 +111,7 @@ def show_account(request: HttpRequest, account_id: UUID) -> HttpResponse:
     }
     if is_fragment(request):
         return render(request, "accounts/account.html", context)
+    context |= describe_test(account)
     context |= {
         "events": order_lists.load_account_events(account),
         "form": StateForm(initial={"state": account.state}),
@@ -148,14 +161,3 @@ def show_step(request: HttpRequest, step: int, form: forms.Form) -> HttpResponse
     }
     context = {"form": form, "step": step, "labels": [label for label, _ in STEPS], "carried": carried}
     return render(request, "accounts/add.html", context)
-
-
-def read_ids(given: list[str]) -> list[UUID]:
-    """The ids among what a form sent."""
-    found = []
-    for text in given[:1_000]:
-        try:
-            found.append(UUID(text))
-        except ValueError:
-            continue
-    return found

@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import Any
 
 from accounts import querysets as ledger
+from accounts.levels import CANCELLING, FLATTEN
 from accounts.models import Account, Fill, Order
+from accounts.stop_preview import load_progress
 from hedgerow.charts import load_equity_part
 from hedgerow.sparkline import draw_sparkline
 from hedgerow.vitals import load_alerts, load_health
@@ -69,8 +71,17 @@ def load_part(part: str, now: datetime) -> dict[str, Any]:
 
 
 def load_state(now: datetime) -> dict[str, Any]:
-    """Whether the desk trades, and which engines say so. Two queries."""
-    return {"desk": ledger.load_desk(), "leases": ledger.load_fresh_leases(now)}
+    """Whether the desk trades, and which engines say so. Two queries; seven more while a stop clears the desk."""
+    desk = ledger.load_desk()
+    context: dict[str, Any] = {"desk": desk, "leases": ledger.load_fresh_leases(now)}
+    if desk.stopped and desk.level in CANCELLING:
+        left = load_progress()
+        cleared = ledger.count_cleared(desk.changed_at or now, is_flattening=desk.level == FLATTEN)
+        open_still = left.resting + (left.holdings + left.closing if desk.level == FLATTEN else 0)
+        context |= {"clearing": left, "cleared": cleared, "cleared_of": max(cleared + open_still, cleared, 1)}
+        if left.is_done:
+            context["cleared"] = context["cleared_of"]
+    return context
 
 
 def load_fleet(now: datetime) -> dict[str, Any]:

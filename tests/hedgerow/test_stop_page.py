@@ -1,0 +1,60 @@
+"""The stop's page: four levels, each with what it touches; harder is possible, milder is not; how far it has come."""
+
+from decimal import Decimal
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Desk, Order, Position
+from tests.desk_rows import add_fills, make_desk
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def trading(client: Client, trader: object, redis_url: str) -> Client:
+    client.force_login(trader)  # type: ignore[arg-type]
+    return client
+
+
+def test_each_level_says_what_it_touches(trading: Client) -> None:
+    rows = make_desk(timezone.now())
+    add_fills(rows, timezone.now(), 3)
+    Order.objects.update(status="accepted", filled=0, size=10, price=Decimal("0.45"))
+    Position.objects.create(
+        account=rows.pairs[0].primary, market=rows.markets[0], outcome="yes", size=Decimal("12.5"),
+        updated_at=timezone.now(),
+    )  # fmt: skip
+    text = trading.get("/desk/stop").content.decode()
+    for level in ("hedge_only", "no_new", "cancel_all", "flatten"):
+        assert f'value="{level}"' in text
+    assert text.count("3 at the venues, worth 13.50, stay") == 2
+    assert text.count("3 at the venues, worth 13.50, taken off") == 2
+    assert "1 holding, 12.5 shares, sold" in text
+    assert not Desk.objects.get(pk=1).stopped
+
+
+def test_stop_grows_harder_but_never_milder(trading: Client) -> None:
+    trading.post("/desk/stop", {"reason": "first", "level": "cancel_all"})
+    milder = trading.post("/desk/stop", {"reason": "second", "level": "hedge_only"}).content.decode()
+    assert "stopped harder than that already" in milder
+    assert Desk.objects.get(pk=1).level == "cancel_all"
+    offered = trading.get("/desk/stop").content.decode()
+    assert offered.count(" disabled") == 2
+    trading.post("/desk/stop", {"reason": "third", "level": "flatten"})
+    assert Desk.objects.get(pk=1).level == "flatten"
+
+
+def test_progress_of_clearing_is_on_the_desk(trading: Client) -> None:
+    rows = make_desk(timezone.now())
+    trading.post("/desk/stop", {"reason": "clear it", "level": "cancel_all"})
+    assert "Clear: nothing of ours rests" in trading.get("/").content.decode()
+    add_fills(rows, timezone.now(), 4)
+    asked = timezone.now()
+    ids = list(Order.objects.values_list("pk", flat=True))
+    Order.objects.filter(pk__in=ids[:3]).update(status="accepted", filled=0, cancel_requested_at=asked)
+    Order.objects.filter(pk=ids[3]).update(status="cancelled", filled=0, cancel_requested_at=asked)
+    text = trading.get("/").content.decode()
+    assert "3 orders still at the venues, 3 asked to be cancelled" in text
+    assert '<progress max="4" value="1">' in text
