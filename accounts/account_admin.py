@@ -1,25 +1,26 @@
-"""Accounts in the admin: added and changed through `accounts.registration`, halted and activated with a reason.
+"""Accounts in the admin: added and changed through `accounts.registration`, acted on with a reason.
 
 Secrets go one way. Their fields are always empty when the page is shown, also after an error; nothing reads them back.
+Of an account that is there they are replaced on a page of their own.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
 from django.contrib import admin
 from django.db import transaction
 from django.http import HttpRequest
-from unfold.widgets import UnfoldAdminPasswordWidget
+from unfold.widgets import UnfoldAdminTextInputWidget
 
+from accounts.admin_actions import ACCOUNT_ACTIONS
+from accounts.admin_panels import ACCOUNT_PANELS
+from accounts.admin_secrets import PROXY_HELP, REPLACE_SECRETS, SECRETS, secret_field
 from accounts.models import Account, SealedSecret
-from accounts.registration import change_account_state, register_account, update_account
+from accounts.registration import register_account, update_account
 from accounts.vault import VaultError
-from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, amount, person_of, reasoned_action
-from trading.enums import TradingState
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, amount
 from trading.errors import InvalidValue
 
-SECRETS = ("private_key", "api_key", "proxy_url")
 LIMITS = ("max_order", "max_position", "max_notional_per_day")
 STANDING = (
     "state", "state_reason", "mode", "proxy_label", "connection", "connection_at", "reconciled_at",
@@ -27,24 +28,18 @@ STANDING = (
 )  # fmt: skip
 
 
-def secret_field(label: str, text: str) -> forms.CharField:
-    """An input that never shows what was typed, and that no browser remembers."""
-    widget = UnfoldAdminPasswordWidget(
-        render_value=False, attrs={"autocomplete": "new-password", "spellcheck": "false"}
-    )
-    return forms.CharField(label=label, required=False, strip=True, max_length=2_000, widget=widget, help_text=text)
-
-
 class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
     """The account as a person gives it. What `accounts.registration` refuses, it refuses here with the same words."""
 
     private_key = secret_field("Private key", "64 hex digits. Sealed at once; nobody can read it back here.")
     api_key = secret_field("API key", "The venue's key for this account, if it wants one.")
-    proxy_url = secret_field(
-        "Proxy", "http:// or socks5://user:password@host:port. The account never speaks without it."
+    proxy_url = secret_field("Proxy", PROXY_HELP)
+    reason = forms.CharField(
+        min_length=3,
+        max_length=255,
+        widget=UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"}),
+        help_text="Why it is changed. Kept in the audit log.",
     )
-    remove_api_key = forms.BooleanField(required=False, label="Remove the API key")
-    remove_proxy_url = forms.BooleanField(required=False, label="Remove the proxy")
 
     person: Any = None
 
@@ -57,11 +52,12 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         if "address" in self.fields:
             self.fields["address"].required = False
             self.fields["address"].help_text = "Only for a smart account; a wallet's own follows from its key."
-        if self.instance.pk and not self.instance._state.adding:
-            for name in SECRETS:
-                self.fields[name].help_text = "Empty: keep what is sealed."
-        else:
+        if self.instance._state.adding:
             self.fields["private_key"].required = True
+            del self.fields["reason"]
+        else:
+            for name in SECRETS:
+                self.fields.pop(name, None)
 
     def _get_validation_exclusions(self) -> set[str]:
         """Registration checks name and address, and says more than a uniqueness error would."""
@@ -104,27 +100,10 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             name=data["name"],
             tags=data.get("tags") or (),
             notes=data.get("notes") or "",
-            private_key=data.get("private_key") or None,
-            api_key=replaced(data, "api_key"),
-            proxy_url=replaced(data, "proxy_url"),
             limits=limits,
+            reason=data["reason"],
             source=ADMIN_SOURCE,
         )
-
-
-def replaced(data: dict[str, Any], name: str) -> str | None:
-    """The new secret; "" to remove it; None to keep what is sealed."""
-    return data.get(name) or ("" if data.get(f"remove_{name}") else None)
-
-
-def change_state(state: TradingState, sentence: str) -> Callable[[Any, HttpRequest, Account, str], str]:
-    """An action's step for one account."""
-
-    def apply(model_admin: Any, request: HttpRequest, account: Account, reason: str) -> str:
-        change_account_state(account.pk, state, by=person_of(request), reason=reason, source=ADMIN_SOURCE)
-        return f"{account.name} {sentence}"
-
-    return apply
 
 
 class AccountAdmin(DeskModelAdmin):
@@ -136,25 +115,21 @@ class AccountAdmin(DeskModelAdmin):
         "balance_at", "reconciled_at", "proxy_label", "state_reason",
     )  # fmt: skip
     list_filter = ("platform", "state", "connection", "mode", "signer_kind")
-    search_fields = ("name", "address", "owner_address", "notes", "tags")
+    search_fields = ("name", "address", "owner_address", "tags")
     readonly_fields = STANDING
-    actions = (
-        reasoned_action("halt_accounts", "Halt", change_state(TradingState.HALTED, "sends nothing from now on."),
-                        warning="These send no orders until activated again. Orders at the venue stay there."),
-        reasoned_action("reduce_accounts", "Only reduce",
-                        change_state(TradingState.REDUCING, "only lowers exposure from now on.")),
-        reasoned_action("activate_accounts", "Activate", change_state(TradingState.ACTIVE, "trades from now on.")),
-    )  # fmt: skip
+    panels = ACCOUNT_PANELS
+    reasoned = (*ACCOUNT_ACTIONS, REPLACE_SECRETS)
 
     def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> list[Any]:
-        removals = ["remove_api_key", "remove_proxy_url"] if obj else []
         sections: list[Any] = [
             (None, {"fields": ["name", "platform", "signer_kind", "address", *(["owner_address"] if obj else [])]}),
-            ("Secrets: written, never shown", {"fields": [*SECRETS, *removals]}),
             ("Limits: empty for none", {"fields": [*LIMITS]}),
             ("Notes", {"fields": ["tags", "notes"]}),
         ]
-        return [*sections, ("Standing", {"fields": [*STANDING]})] if obj else sections
+        if obj is None:
+            return [*sections, ("Secrets: written, never shown", {"fields": [*SECRETS]})]
+        why = [(None, {"fields": ["reason"]})] if self.has_change_permission(request, obj) else []
+        return [*sections, *why, ("Standing", {"fields": [*STANDING]})]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Account | None = None) -> tuple[Any, ...]:
         return (*STANDING, "platform", "signer_kind", "address", "owner_address") if obj else STANDING

@@ -1,14 +1,19 @@
-"""Accounts and their books. Ledger rows are only read here; the signed bytes and the secrets are never shown."""
+"""Accounts and their books. Ledger rows are only read here; the signed bytes and the secrets are never shown.
+
+Orders and fills are searched by indexed columns only (`accounts.admin_search`), so that a long book stays fast.
+"""
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from unfold.decorators import action
+from django.http import HttpRequest
 
 from accounts.account_admin import AccountAdmin
+from accounts.admin_actions import ORDER_ACTIONS
+from accounts.admin_desk import DESK_ACTIONS
+from accounts.admin_search import search_fills, search_orders, search_positions
 from accounts.models import (
     Account,
+    ConnectionTest,
     Desk,
     EngineLease,
     EquityPoint,
@@ -19,7 +24,9 @@ from accounts.models import (
     SealedSecret,
 )
 from accounts.querysets import without_bytes
+from identity.admin_panels import SHOWN, Panel
 from identity.back_office import ReadOnlyAdmin, amount
+from identity.models import AuditEntry
 
 admin.site.register(Account, AccountAdmin)
 
@@ -43,11 +50,30 @@ class OrderAdmin(ReadOnlyAdmin):
         "created_at", "account", "market", "action", "outcome", amount("size"), amount("price"), amount("filled"),
         "status", "origin", "latency_ms", "reason",
     )  # fmt: skip
-    list_filter = ("status", "origin", "account__platform", "mode", ("created_at", admin.DateFieldListFilter))
-    search_fields = ("=id", "=order_hash", "=venue_order_id", "account__name", "=market__market_id")
+    list_filter = ("status", "origin", ("created_at", admin.DateFieldListFilter), "account__platform", "mode")
+    search_fields = ("id",)
+    search_help_text = "An order's or exposure's id, an order hash, an account's name, or a market's id."
+    search = search_orders
     list_select_related = ("account", "market")
     ordering = ("-created_at",)
     hidden = ("body", "salt")
+    reasoned = ORDER_ACTIONS
+    panels = (
+        Panel(
+            "Fills",
+            Fill,
+            ("received_at", "action", "outcome", amount("size"), amount("price"), amount("fee"), "settlement"),
+            lambda order: order.fills.order_by("-id")[:SHOWN],
+        ),
+        Panel(
+            "Who did what to it",
+            AuditEntry,
+            ("at", "who", "action", "reason", "source"),
+            lambda order: AuditEntry.objects.filter(object_type="accounts.order", object_id=str(order.pk)).order_by(
+                "-id"
+            )[:SHOWN],
+        ),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         return without_bytes(super().get_queryset(request))
@@ -66,7 +92,9 @@ class FillAdmin(ReadOnlyAdmin):
         "liquidity", "settlement",
     )  # fmt: skip
     list_filter = ("settlement", "liquidity", "account__platform", ("received_at", admin.DateFieldListFilter))
-    search_fields = ("=trade_id", "=order_hash", "=settlement_id", "account__name", "=market__market_id")
+    search_fields = ("id",)
+    search_help_text = "A trade id, an order hash, an account's name, or a market's id."
+    search = search_fills
     list_select_related = ("account", "market")
     ordering = ("-received_at", "-id")
 
@@ -79,26 +107,30 @@ class PositionAdmin(ReadOnlyAdmin):
         "account", "market", "outcome", amount("size"), amount("cost"), amount("realized"), amount("fees"),
         "updated_at",
     )  # fmt: skip
-    list_filter = ("account__platform", "outcome", "account")
-    search_fields = ("account__name", "market__title", "=market__market_id")
+    list_filter = ("account__platform", "outcome")
+    search_fields = ("id",)
+    search_help_text = "An account's name, or a market's id or title."
+    search = search_positions
     list_select_related = ("account", "market")
     ordering = ("-updated_at",)
 
 
 @admin.register(Desk)
 class DeskAdmin(ReadOnlyAdmin):
-    """The desk's one row. It is stopped, and lifted, on its own page."""
+    """The desk's one row. It is stopped, harder or at all, and lifted, by an action with a reason."""
 
     list_display = ("__str__", "level", "generation", "changed_by", "reason", "changed_at")
-    actions_list = ("open_stop", "open_lift")
-
-    @action(description="Stop the desk…", url_path="stop", icon="front_hand")  # type: ignore[untyped-decorator]
-    def open_stop(self, request: HttpRequest) -> HttpResponse:
-        return redirect("stop")
-
-    @action(description="Lift the stop…", url_path="lift", icon="play_arrow")  # type: ignore[untyped-decorator]
-    def open_lift(self, request: HttpRequest) -> HttpResponse:
-        return redirect("lift")
+    reasoned = DESK_ACTIONS
+    panels = (
+        Panel(
+            "Stops and lifts",
+            AuditEntry,
+            ("at", "who", "action", "reason", "source"),
+            lambda desk: AuditEntry.objects.filter(object_type="accounts.desk", object_id=str(desk.pk)).order_by("-id")[
+                :SHOWN
+            ],
+        ),
+    )
 
 
 @admin.register(EngineLease)
@@ -114,7 +146,11 @@ class EngineLeaseAdmin(ReadOnlyAdmin):
 class ReconciliationAdmin(ReadOnlyAdmin):
     """How each account's books last compared with its venue, and what differed."""
 
-    list_display = ("account", "checked_at", "agreed_at", "failing_since", "fills_missing", "orders_changed")
+    list_display = (
+        "account", "checked_at", "agreed_at", "failing_since", "fills_missing", "fills_failed", "fills_silent",
+        "orders_changed", "orders_foreign", "orders_undead",
+    )  # fmt: skip
+    list_filter = (("failing_since", admin.EmptyFieldListFilter), "account__platform")
     list_select_related = ("account",)
     search_fields = ("account__name",)
     ordering = ("-checked_at",)
@@ -126,3 +162,14 @@ class EquityPointAdmin(ReadOnlyAdmin):
 
     list_display = ("at", amount("collateral"), amount("value"), amount("realized"), "accounts", "unmarked")
     ordering = ("-at",)
+
+
+@admin.register(ConnectionTest)
+class ConnectionTestAdmin(ReadOnlyAdmin):
+    """Tries of an account's whole way to its venue: who asked, and how far each came."""
+
+    list_display = ("asked_at", "account", "status", "problem", "asked_by", "finished_at")
+    list_filter = ("status", "account__platform")
+    search_fields = ("account__name",)
+    list_select_related = ("account",)
+    ordering = ("-asked_at",)

@@ -109,6 +109,7 @@ def update_account(
     api_key: str | None = None,
     proxy_url: str | None = None,
     limits: dict[str, Decimal | None] | None = None,
+    reason: str = "",
     source: str = SYSTEM,
 ) -> Account:
     """Change what is given and leave the rest. A secret given empty is removed (a private key cannot be).
@@ -147,7 +148,7 @@ def update_account(
             if given is not None
         ]
         after = _public(account) | ({"replaced": ", ".join(secrets)} if secrets else {})
-        _audit("account.changed", account, by, source, before=before, after=after)
+        _audit("account.changed", account, by, source, before=before, after=after, reason=reason)
         _publish_change_after_commit(account, "configuration", "")
     return account
 

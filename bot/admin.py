@@ -8,20 +8,22 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from bot.linking import CODE_LIFE, make_code, set_blocked
-from bot.models import OutboxMessage, TelegramChat
-from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, person_of, reasoned_action
+from bot.models import Callback, LinkCode, OutboxMessage, ResultPoint, SeenUpdate, TelegramChat
+from identity.admin_actions import Given, ReasonedAction
+from identity.admin_panels import SHOWN, Panel
+from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, amount, person_of
 from identity.models import User
 from identity.roles import Role, has_role
 from trading.errors import InvalidValue
 
 
-def block(model_admin: Any, request: HttpRequest, chat: Any, reason: str) -> str:
-    set_blocked(chat, True, person_of(request), reason, source=ADMIN_SOURCE)
+def block(request: HttpRequest, chat: TelegramChat, given: Given) -> str:
+    set_blocked(chat, True, person_of(request), given["reason"], source=ADMIN_SOURCE)
     return f"{chat} gets nothing more and may do nothing."
 
 
-def unblock(model_admin: Any, request: HttpRequest, chat: Any, reason: str) -> str:
-    set_blocked(chat, False, person_of(request), reason, source=ADMIN_SOURCE)
+def unblock(request: HttpRequest, chat: TelegramChat, given: Given) -> str:
+    set_blocked(chat, False, person_of(request), given["reason"], source=ADMIN_SOURCE)
     return f"{chat} is let in again."
 
 
@@ -33,9 +35,18 @@ class TelegramChatAdmin(ReadOnlyAdmin):
     list_filter = ("is_blocked", "is_deaf")
     search_fields = ("user__username", "name", "=telegram_id")
     list_select_related = ("user",)
-    actions = (
-        reasoned_action("block_chats", "Block…", block, role=Role.ADMIN),
-        reasoned_action("unblock_chats", "Let in again…", unblock, role=Role.ADMIN),
+    panels = (
+        Panel(
+            "Last messages",
+            OutboxMessage,
+            ("created_at", "kind", "status", "attempts", "sent_at", "reason"),
+            lambda chat: OutboxMessage.objects.filter(chat=chat).order_by("-id")[:SHOWN],
+            lambda chat: {"chat__id__exact": chat.pk},
+        ),
+    )
+    reasoned = (
+        ReasonedAction("block_chats", "Block", block, role=Role.ADMIN),
+        ReasonedAction("unblock_chats", "Let in again", unblock, role=Role.ADMIN),
     )
 
 
@@ -45,9 +56,47 @@ class OutboxMessageAdmin(ReadOnlyAdmin):
 
     list_display = ("created_at", "chat", "kind", "status", "attempts", "sent_at", "reason")
     list_filter = ("status", "kind")
-    search_fields = ("=key", "text", "chat__user__username")
+    search_fields = ("=key", "chat__user__username")
     list_select_related = ("chat__user",)
     ordering = ("-id",)
+
+
+@admin.register(LinkCode)
+class LinkCodeAdmin(ReadOnlyAdmin):
+    """Codes that link a chat, by whom and until when. The code itself is nowhere."""
+
+    list_display = ("user", "made_by", "expires_at", "used_at")
+    search_fields = ("user__username", "made_by")
+    list_select_related = ("user",)
+    hidden = ("digest",)
+    ordering = ("-id",)
+
+
+@admin.register(Callback)
+class CallbackAdmin(ReadOnlyAdmin):
+    """What the buttons under messages do, and until when."""
+
+    list_display = ("action", "telegram_id", "is_once", "expires_at", "used_at")
+    list_filter = ("is_once", ("used_at", admin.EmptyFieldListFilter))
+    search_fields = ("=id",)
+    ordering = ("-expires_at",)
+
+
+@admin.register(SeenUpdate)
+class SeenUpdateAdmin(ReadOnlyAdmin):
+    """Updates taken from Telegram; each is taken once."""
+
+    list_display = ("update_id", "at")
+    search_fields = ("=update_id",)
+    ordering = ("-update_id",)
+
+
+@admin.register(ResultPoint)
+class ResultPointAdmin(ReadOnlyAdmin):
+    """The points of the daily summary's curve."""
+
+    list_display = ("at", amount("result"), amount("open_shares"), "fills")
+    ordering = ("-at",)
 
 
 @admin.action(description="Make a Telegram link code")

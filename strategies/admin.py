@@ -1,22 +1,30 @@
-"""Strategies and what they owe. Changes go through `strategies.control`, so each is checked, audited and announced."""
+"""Strategies and what they owe. Changes go through `strategies.control`, so each is checked, audited and announced.
+
+A strategy is configured by the same generated form as on its page; nobody edits JSON.
+"""
 
 from typing import Any
 
-from django import forms
-from django.contrib import admin
-from django.core.exceptions import ValidationError
-from django.db import models
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError, models, transaction
 from django.db.models import Count, Q, QuerySet
-from django.forms.models import BaseInlineFormSet
-from django.http import HttpRequest
-from unfold.admin import TabularInline
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 
-from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, amount, person_of, reasoned_action
-from strategies.config import KINDS, parse_config
+from accounts.admin_search import find_accounts, find_markets
+from accounts.models import Account, Order
+from identity.admin_actions import Given, ReasonedAction
+from identity.admin_panels import render_panels
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, amount, person_of
+from identity.roles import Role, has_role
+from strategies.admin_panels import ACCOUNT_PANELS, EXPOSURE_PANELS, ORDER_PANELS, STRATEGY_PANELS
+from strategies.admin_widgets import dress
 from strategies.control import (
     Actor,
-    check_pairs,
+    ConfigError,
+    ControlError,
     create_strategy,
     reconfigure_strategy,
     replace_pairs,
@@ -24,7 +32,8 @@ from strategies.control import (
     stop_strategy,
 )
 from strategies.models import Decision, Exposure, Imbalance, Pair, Strategy
-from trading.errors import InvalidValue
+from strategies.querysets import OPEN, count_open_exposures
+from strategies.strategy_form import StrategyForm
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -32,138 +41,130 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor(person_of(request), ADMIN_SOURCE, request.META.get("REMOTE_ADDR"))
 
 
-class StrategyForm(forms.ModelForm):  # type: ignore[type-arg]
-    """The configuration is checked by the very parser the engine reads it with, and its words are shown."""
-
-    expected_version = forms.IntegerField(widget=forms.HiddenInput, required=False)
-    reason = forms.CharField(
-        required=False,
-        max_length=255,
-        widget=UnfoldAdminTextInputWidget,
-        help_text="Why it is changed. Kept in the audit log.",
-    )
-
-    class Meta:
-        model = Strategy
-        fields = ("name", "kind", "config")
-        widgets = {"config": UnfoldAdminTextareaWidget(attrs={"rows": 14, "spellcheck": "false"})}
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "kind" in self.fields:
-            self.fields["kind"].help_text = f"One of: {', '.join(sorted(KINDS))}."
-        if self.instance.pk:
-            self.fields["expected_version"].initial = self.instance.version
-
-    def clean(self) -> dict[str, Any]:
-        data: dict[str, Any] = super().clean() or {}
-        kind = data.get("kind") or self.instance.kind
-        if "config" in data:
-            try:
-                parse_config(kind, data["config"] or {})
-            except InvalidValue as error:
-                field = "kind" if getattr(error, "field", "") == "kind" and "kind" in self.fields else "config"
-                self.add_error(field, str(error))
-        expected = data.get("expected_version")
-        if self.instance.pk and expected is not None:
-            current = Strategy.objects.values_list("version", flat=True).get(pk=self.instance.pk)
-            if current != expected:
-                raise ValidationError("Somebody else changed this strategy meanwhile: look again, then change it.")
-        return data
-
-
-class PairFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
-    """The pairs as a whole: no account hedges itself, paper and live do not mix."""
-
-    def wanted(self) -> list[tuple[Any, Any]]:
-        """(primary, hedge) of every enabled row that is not being removed."""
-        rows = [form.cleaned_data for form in self.forms if getattr(form, "cleaned_data", None)]
-        kept = [row for row in rows if row.get("enabled") and not row.get("DELETE")]
-        return [(row["primary"], row["hedge"]) for row in kept if row.get("primary") and row.get("hedge")]
-
-    def clean(self) -> None:
-        super().clean()
-        try:
-            check_pairs(self.wanted())
-        except InvalidValue as error:
-            raise ValidationError(str(error)) from error
-
-
-class PairInline(TabularInline):
-    """The strategy's pairs. A pair taken off is disabled; its exposures stay visible."""
-
-    model = Pair
-    formset = PairFormSet
-    extra = 0
-    fields = ("primary", "hedge", "enabled")
-    autocomplete_fields = ("primary", "hedge")
-
-
-def start(model_admin: Any, request: HttpRequest, strategy: Strategy, reason: str) -> str:
-    start_strategy(strategy.pk, by=actor_of(request), reason=reason)
+def start(request: HttpRequest, strategy: Strategy, given: Given) -> str:
+    start_strategy(strategy.pk, by=actor_of(request), reason=given["reason"])
     return f"{strategy.name} is active from the next event on."
 
 
-def halt(model_admin: Any, request: HttpRequest, strategy: Strategy, reason: str) -> str:
-    stop_strategy(strategy.pk, by=actor_of(request), reason=reason)
+def halt(request: HttpRequest, strategy: Strategy, given: Given) -> str:
+    stop_strategy(strategy.pk, by=actor_of(request), reason=given["reason"])
     return f"{strategy.name} is halted from the next event on. What it owes stays on its exposures."
 
 
-def reduce(model_admin: Any, request: HttpRequest, strategy: Strategy, reason: str) -> str:
-    stop_strategy(strategy.pk, by=actor_of(request), reason=reason, reducing=True)
+def reduce(request: HttpRequest, strategy: Strategy, given: Given) -> str:
+    stop_strategy(strategy.pk, by=actor_of(request), reason=given["reason"], reducing=True)
     return f"{strategy.name} only lowers exposure from the next event on."
+
+
+def tell_standing(strategy: Strategy, given: Given) -> list[str]:
+    """What the strategy is at, for whoever is about to change that."""
+    pairs = Pair.objects.filter(strategy=strategy, enabled=True).count()
+    open_ones = count_open_exposures(strategy.pk)
+    return [f"{strategy.state} now, {pairs} pairs enabled, {open_ones} exposures open"]
 
 
 @admin.register(Strategy)
 class StrategyAdmin(DeskModelAdmin):
-    """Strategies: configured by a form, started and halted by an action with a reason."""
+    """Strategies: configured by the generated form, started and halted by an action with a reason."""
 
-    form = StrategyForm
-    inlines = (PairInline,)
-    list_display = ("name", "kind", "state", "state_reason", "pairs_enabled", "version", "updated_at")
+    list_display = ("name", "kind", "state", "state_reason", "pairs_enabled", "open_exposures", "version", "updated_at")
     list_filter = ("state", "kind")
     search_fields = ("name",)
-    readonly_fields = ("state", "state_reason", "version", "started_at", "created_at", "updated_at")
-    fields = (
-        "name", "kind", "config", "reason", "expected_version", "state", "state_reason", "version", "started_at",
-        "created_at", "updated_at",
+    panels = STRATEGY_PANELS
+    reasoned = (
+        ReasonedAction("start_strategies", "Start (activate)", start, preview=tell_standing,
+                       warning="These will hedge from the next event on."),
+        ReasonedAction("halt_strategies", "Halt", halt, preview=tell_standing,
+                       warning="What these owe will not be hedged until started."),
+        ReasonedAction("reduce_strategies", "Only reduce", reduce, preview=tell_standing),
     )  # fmt: skip
-    actions = (
-        reasoned_action("start_strategies", "Start", start, warning="These will hedge from the next event on."),
-        reasoned_action("halt_strategies", "Halt", halt, warning="What these owe will not be hedged until started."),
-        reasoned_action("reduce_strategies", "Only reduce", reduce),
-    )
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Strategy | None = None) -> tuple[str, ...]:
-        return (*self.readonly_fields, "name", "kind") if obj else self.readonly_fields
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Strategy]:
         rows: QuerySet[Strategy] = super().get_queryset(request)
-        return rows.annotate(enabled_pairs=Count("pairs", filter=Q(pairs__enabled=True)))
+        owing = models.Subquery(
+            Exposure.objects.filter(OPEN, strategy=models.OuterRef("pk")).order_by().values("strategy")
+            .annotate(n=Count("pk")).values("n")
+        )  # fmt: skip
+        return rows.annotate(enabled_pairs=Count("pairs", filter=Q(pairs__enabled=True)), owing=owing)
 
     @admin.display(description="pairs")
     def pairs_enabled(self, strategy: Any) -> int:
         return int(strategy.enabled_pairs)
 
-    def save_model(self, request: HttpRequest, obj: Strategy, form: Any, change: bool) -> None:
-        by, config = actor_of(request), form.cleaned_data["config"] or {}
-        if change:
-            if {"config", "reason"} & set(form.changed_data):
-                saved = reconfigure_strategy(obj.pk, config, by=by, reason=form.cleaned_data.get("reason", ""))
-                obj.version = saved.version
-        else:
-            obj.pk = create_strategy(obj.name, by=by, kind=obj.kind, config=config).pk
+    @admin.display(description="open exposures")
+    def open_exposures(self, strategy: Any) -> int:
+        return int(strategy.owing or 0)
 
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Pairs are replaced as a whole by `strategies.control`; the formset itself writes nothing."""
-        for formset in formsets:
-            if formset.has_changed():
-                reason = form.cleaned_data.get("reason", "")
-                replace_pairs(form.instance.pk, formset.wanted(), by=actor_of(request), reason=reason)
-            formset.new_objects, formset.changed_objects, formset.deleted_objects = [], [], []
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Adding and changing, by the form of the strategy's page. Who may only look sees what is configured."""
+        strategy = self.get_object(request, object_id) if object_id else None
+        if object_id and strategy is None:
+            raise Http404
+        may = has_role(request.user, Role.TRADER) and (
+            self.has_change_permission(request, strategy) if strategy else self.has_add_permission(request)
+        )
+        if not may and (strategy is None or request.method == "POST" or not self.has_view_permission(request)):
+            raise PermissionDenied("This needs the role trader.")
+        form = StrategyForm(strategy, data=request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid() and (saved := self.save_typed(request, strategy, form)):
+            return redirect("admin:strategies_strategy_change", saved.pk)
+        dress(form)
+        detail = self._get_actions_navigation(
+            self.actions_detail, self.get_actions_detail(request, object_id), object_id
+        ) if strategy else []  # fmt: skip
+        context = {
+            **self.admin_site.each_context(request),
+            "title": strategy.name if strategy else "New strategy",
+            "opts": self.opts,
+            "original": strategy,
+            "strategy": strategy,
+            "form": form,
+            "may_change": may,
+            "actions_detail": detail,
+            "panels": render_panels(self.admin_site, request, self.panels, strategy) if strategy else [],
+            **(extra_context or {}),
+        }
+        return TemplateResponse(request, "admin/strategy_form.html", context)
+
+    def save_typed(self, request: HttpRequest, strategy: Strategy | None, form: StrategyForm) -> Strategy | None:
+        """Carry out what was typed; None when it is refused, with the refusal on the form."""
+        by = actor_of(request)
+        try:
+            with transaction.atomic():
+                if strategy is None:
+                    made = create_strategy(form.title, by=by, kind=form.kind, config=form.config, pairs=form.pairs)
+                    messages.success(request, f"{made.name} is made. It is halted until you start it.")
+                    return made
+                reason, seen = form.cleaned_data["reason"], form.cleaned_data["version"]
+                reconfigure_strategy(strategy.pk, form.config, by=by, reason=reason, expected_version=seen)
+                if form.pairs_changed:
+                    replace_pairs(strategy.pk, form.pairs, by=by, reason=reason)
+        except IntegrityError:
+            form.add_error("name", f"There is a strategy named {form.title} already: choose another name.")
+            return None
+        except (ControlError, ConfigError) as error:
+            form.add_error(None, str(error))
+            return None
+        messages.success(request, f"{strategy.name} is changed; it holds from the next event on.")
+        return strategy
+
+
+def search_exposures(rows: QuerySet[Exposure], term: str) -> QuerySet[Exposure]:
+    """By an account on either side, or by market."""
+    if accounts := find_accounts(term):
+        return rows.filter(Q(primary_account_id__in=accounts) | Q(hedge_account_id__in=accounts))
+    return rows.filter(market_id__in=find_markets(term, by_title=True))
+
+
+def search_decisions(rows: QuerySet[Decision], term: str) -> QuerySet[Decision]:
+    """By what an exposure is found by."""
+    found = search_exposures(Exposure.objects.all(), term).values_list("pk", flat=True)
+    return rows.filter(exposure_id__in=list(found[:500]))
 
 
 @admin.register(Pair)
@@ -185,7 +186,10 @@ class ExposureAdmin(ReadOnlyAdmin):
         amount("need"), "unhedged_since", "reason", "updated_at",
     )  # fmt: skip
     list_filter = ("strategy", ("unhedged_since", admin.EmptyFieldListFilter))
-    search_fields = ("market__title", "market__market_id", "primary_account__name", "hedge_account__name", "reason")
+    search_fields = ("id",)
+    search_help_text = "An account's name, or a market's id or title."
+    search = search_exposures
+    panels = EXPOSURE_PANELS
     list_select_related = ("market", "primary_account", "hedge_account", "strategy")
     ordering = (models.F("unhedged_since").asc(nulls_last=True), "-updated_at")
 
@@ -195,12 +199,17 @@ class DecisionAdmin(ReadOnlyAdmin):
     """Every evaluation of every exposure: what was known, what was decided, and why."""
 
     list_display = (
-        "at", "cause", amount("primary"), amount("hedged"), amount("in_flight"), amount("need"), "reason",
+        "at", "pair", "cause", amount("primary"), amount("hedged"), amount("in_flight"), amount("need"), "reason",
     )  # fmt: skip
-    list_filter = (("at", admin.DateFieldListFilter),)
-    search_fields = ("cause", "reason")
-    list_select_related = ("exposure",)
+    search_fields = ("id",)
+    search_help_text = "An account's name, or a market's id or title."
+    search = search_decisions
+    list_select_related = ("exposure__primary_account", "exposure__hedge_account")
     ordering = ("-id",)
+
+    @admin.display(description="pair")
+    def pair(self, decision: Decision) -> str:
+        return f"{decision.exposure.primary_account} → {decision.exposure.hedge_account}"
 
 
 @admin.register(Imbalance)
@@ -211,5 +220,12 @@ class ImbalanceAdmin(ReadOnlyAdmin):
         "account", "market_key", "outcome", amount("at_venue"), amount("in_ledger"), amount("believed"), "read_at",
     )  # fmt: skip
     search_fields = ("account__name", "market_key")
+    list_filter = ("outcome", "account__platform")
     list_select_related = ("account",)
     ordering = ("-read_at",)
+
+
+# What these rooms know of accounts and orders stands on the accounts' own pages.
+for model, panels in ((Account, ACCOUNT_PANELS), (Order, ORDER_PANELS)):
+    below = admin.site.get_model_admin(model)
+    below.panels = (*below.panels, *panels)

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
+from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
@@ -15,6 +16,11 @@ def label_mode(request: HttpRequest) -> list[str]:
 def prefix_title(request: HttpRequest) -> str:
     """What the browser's tab starts with."""
     return label_mode(request)[0]
+
+
+def find_styles(request: HttpRequest) -> str:
+    """The admin's own style sheet, after Unfold's fonts."""
+    return static("css/admin.css")
 
 
 def _never_open(request: HttpRequest) -> bool:
@@ -38,6 +44,8 @@ UNFOLD: dict[str, Any] = {
     "SITE_URL": "/",
     "ENVIRONMENT": "hedgerow.admin_look.label_mode",
     "ENVIRONMENT_TITLE_PREFIX": "hedgerow.admin_look.prefix_title",
+    "DASHBOARD_CALLBACK": "hedgerow.admin_index.show_tiles",
+    "STYLES": [find_styles],
     "SHOW_VIEW_ON_SITE": True,
     "BORDER_RADIUS": "6px",
     "COLORS": {
@@ -66,6 +74,8 @@ UNFOLD: dict[str, Any] = {
                 ("Orders", "receipt_long", "admin:accounts_order_changelist"),
                 ("Fills", "bolt", "admin:accounts_fill_changelist"),
                 ("Positions", "stacks", "admin:accounts_position_changelist"),
+                ("Reconciliations", "fact_check", "admin:accounts_reconciliation_changelist"),
+                ("Equity points", "show_chart", "admin:accounts_equitypoint_changelist"),
                 ("Sealed secrets", "key", "admin:accounts_sealedsecret_changelist"),
             ),
             _menu(
@@ -74,11 +84,13 @@ UNFOLD: dict[str, Any] = {
                 ("Pairs", "link", "admin:strategies_pair_changelist"),
                 ("Exposures", "balance", "admin:strategies_exposure_changelist"),
                 ("Decisions", "gavel", "admin:strategies_decision_changelist"),
+                ("Imbalances", "difference", "admin:strategies_imbalance_changelist"),
             ),
             _menu("Markets", ("Markets", "storefront", "admin:markets_market_changelist")),
             _menu(
                 "House",
                 ("Alerts", "notifications", "admin:alerts_alert_changelist"),
+                ("Dead letters", "mark_email_unread", "admin-dead-letters"),
                 ("Telegram chats", "send", "admin:bot_telegramchat_changelist"),
                 ("Telegram messages", "outbox", "admin:bot_outboxmessage_changelist"),
                 ("Desk and stops", "toggle_on", "admin:accounts_desk_changelist"),

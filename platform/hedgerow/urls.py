@@ -4,7 +4,19 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
-from hedgerow import assets, charts, controls, faults_page, health, log_page, metrics, pages, setup_page, trace
+from hedgerow import (
+    admin_dead_letters,
+    assets,
+    charts,
+    controls,
+    faults_page,
+    health,
+    log_page,
+    metrics,
+    pages,
+    setup_page,
+    trace,
+)
 from hedgerow.api import api, refuse_unknown
 
 urlpatterns = [
@@ -21,6 +33,7 @@ urlpatterns = [
     path("logs.csv", log_page.export_logs, name="logs-export"),
     path("fills/<int:fill_id>/trace", trace.show_trace, name="trace"),
     path("telegram/", include("bot.urls")),
+    path("admin/dead-letters/", admin.site.admin_view(admin_dead_letters.show_dead_letters), name="admin-dead-letters"),
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),

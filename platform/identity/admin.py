@@ -1,16 +1,23 @@
-"""People, their roles, and the audit log."""
+"""People, their roles, their tokens, and the audit log. What is changed of a person here is audited like the rest."""
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
-from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
-from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.forms import AdminPasswordChangeForm, UserCreationForm
 
-from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, person_of, reasoned_action
+from identity.admin_actions import Given, ReasonedAction
+from identity.admin_panels import SHOWN, Panel
+from identity.audit import record_audit
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, person_of
 from identity.models import ApiToken, AuditEntry, User
 from identity.roles import Role
 from identity.tokens import revoke_token
@@ -18,33 +25,103 @@ from identity.tokens import revoke_token
 admin.site.unregister(Group)
 
 
-@admin.register(User)
-class PersonAdmin(UserAdmin, ModelAdmin):  # type: ignore[type-arg]
-    """Who may sign in. The role is a group: viewer, trader or admin."""
+class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A person without the password: not even a part of its hash is shown."""
 
-    form = UserChangeForm
+    class Meta:
+        model = User
+        fields = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser", "groups")
+
+
+@admin.register(User)
+class PersonAdmin(UserAdmin, DeskModelAdmin):
+    """Who may sign in. The role is a group: viewer, trader or admin. Nobody is deleted: what they did stays theirs."""
+
+    form = PersonForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "roles", "is_active", "is_staff", "is_superuser", "last_login")
+    list_display = ("username", "roles", "email", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("groups", "is_active", "is_staff", "is_superuser")
-    search_fields = ("username", "email")
+    search_fields = ("username", "email", "first_name", "last_name")
+    readonly_fields = ("password_link", "last_login", "date_joined")
+    fieldsets = (
+        (None, {"fields": ("username", "password_link")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "account_tags")}),
+        ("Seen", {"fields": ("last_login", "date_joined")}),
+    )
+    filter_horizontal = ()
+    panels = (
+        Panel(
+            "What they did",
+            AuditEntry,
+            ("at", "action", "object_name", "reason", "source"),
+            lambda person: AuditEntry.objects.filter(user=person).order_by("-id")[:SHOWN],
+            lambda person: {"user__id__exact": person.pk},
+        ),
+        Panel(
+            "API tokens",
+            ApiToken,
+            ("name", "role", "created_at", "expires_at", "last_used_at", "revoked_at"),
+            lambda person: ApiToken.objects.filter(user=person).order_by("-created_at")[:SHOWN],
+            lambda person: {"user__id__exact": person.pk},
+        ),
+    )
 
-    def get_queryset(self, request):  # type: ignore[no-untyped-def]
-        return super().get_queryset(request).prefetch_related("groups")
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        people: QuerySet[User] = super().get_queryset(request)
+        return people.prefetch_related("groups")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
     @admin.display(description="roles")
     def roles(self, person: User) -> str:
         return ", ".join(group.name for group in person.groups.all()) or "none"
 
+    @admin.display(description="password")
+    def password_link(self, person: User) -> SafeString:
+        return format_html('Never shown. <a class="desk-link" href="{}">Set another</a>', "../password/")
+
+    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        record_audit("person.created", user=person_of(request), subject=obj, after=rights_of(obj), source=ADMIN_SOURCE)
+        return super().log_addition(request, obj, message)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Also called for a new password."""
+        record_audit("person.changed", user=person_of(request), subject=obj, after=rights_of(obj), source=ADMIN_SOURCE)
+        return super().log_change(request, obj, message)
+
+
+def rights_of(person: User) -> dict[str, Any]:
+    """What the audit log keeps of a person."""
+    return {
+        "is_active": person.is_active,
+        "is_staff": person.is_staff,
+        "is_superuser": person.is_superuser,
+        "roles": sorted(person.groups.values_list("name", flat=True)),
+        "account_tags": person.account_tags,
+    }
+
 
 @admin.register(Group)
-class RoleAdmin(GroupAdmin, ModelAdmin):
-    """The roles. `manage.py setup` gives each its permissions."""
+class RoleAdmin(ReadOnlyAdmin):
+    """The roles. `manage.py setup` gives each its permissions at every start, so nothing is changed here."""
+
+    list_display = ("name", "people")
+    search_fields = ("name",)
+
+    @admin.display(description="people")
+    def people(self, role: Group) -> str:
+        return ", ".join(person.username for person in role.user_set.all()) or "nobody"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return super().get_queryset(request).prefetch_related("user_set")
 
 
-def revoke(model_admin: Any, request: HttpRequest, token: ApiToken, reason: str) -> str:
+def revoke(request: HttpRequest, token: ApiToken, given: Given) -> str:
     """An action's step for one token."""
-    done = revoke_token(token, by=person_of(request), now=timezone.now(), source=ADMIN_SOURCE)
+    done = revoke_token(token, by=person_of(request), reason=given["reason"], now=timezone.now(), source=ADMIN_SOURCE)
     return f"{token.name} opens nothing any more." if done else f"{token.name} was revoked before."
 
 
@@ -57,7 +134,20 @@ class ApiTokenAdmin(ReadOnlyAdmin):
     search_fields = ("name", "user__username")
     list_select_related = ("user",)
     hidden = ("token_hash",)
-    actions = (reasoned_action("revoke_tokens", "Revoke", revoke, role=Role.ADMIN),)
+    reasoned = (
+        ReasonedAction(
+            "revoke_tokens", "Revoke", revoke, role=Role.ADMIN, warning="Programs that use these are shut out at once."
+        ),
+    )
+
+
+def search_audit(rows: QuerySet[AuditEntry], term: str) -> QuerySet[AuditEntry]:
+    """By the person's name or by the object's id; both are indexed."""
+    people = list(User.objects.filter(username__icontains=term).values_list("pk", flat=True)[:50])
+    if people:
+        return rows.filter(user_id__in=people)
+    kinds = ContentType.objects.values_list("app_label", "model")
+    return rows.filter(object_type__in=[f"{app}.{model}" for app, model in kinds], object_id=term)
 
 
 @admin.register(AuditEntry)
@@ -65,7 +155,10 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     """Who did what, when and why. A database trigger keeps it append-only."""
 
     list_display = ("at", "who", "action", "object_name", "reason", "source", "address")
-    list_filter = ("source", "action", ("at", admin.DateFieldListFilter))
-    search_fields = ("who", "action", "object_name", "object_id", "reason")
+    list_filter = ("source", ("at", admin.DateFieldListFilter))
+    date_hierarchy = "at"
+    search_fields = ("object_id",)
+    search_help_text = "A person's name, or the id of what was changed."
+    search = search_audit
     list_select_related = ()
     ordering = ("-id",)

@@ -1,36 +1,62 @@
-"""What every app's admin is made of: rows only read, exact amounts, and actions that ask for a typed reason."""
+"""What every app's admin is made of: rows only read, exact amounts, what belongs to a row shown below it.
+
+Actions are in `admin_actions`, the panels below a row in `admin_panels`.
+"""
 
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-from django import forms
-from django.contrib import admin, messages
-from django.contrib.admin import helpers
+from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
-from unfold.widgets import UnfoldAdminTextInputWidget
 
+from identity.admin_actions import ReasonedActionsMixin
+from identity.admin_panels import Panel, render_panels
 from identity.models import AuditEntry, User
-from identity.roles import Role, has_role
 
 Display = Callable[[Any], str]
-Apply = Callable[[Any, HttpRequest, Any, str], str]
+Search = Callable[[QuerySet[Any], str], QuerySet[Any]]
 
 
-class DeskModelAdmin(ModelAdmin):
+class DeskModelAdmin(ReasonedActionsMixin, ModelAdmin):
     """The defaults of every list: newest pages fast at any size, nothing counted that nobody asked for."""
 
     list_per_page = 50
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = InfinitePaginator
     list_filter_submit = False
+    list_disable_select_all = True
+    list_fullwidth = True
     compressed_fields = True
     warn_unsaved_form = True
+    change_form_outer_after_template = "admin/panels.html"
+
+    panels: tuple[Panel, ...] = ()
+    """What belongs to a row; apps of higher floors add theirs."""
+    search: Search | None = None
+    """How a large table is searched: by indexed columns only. `search_fields` then only shows the box."""
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
+        if self.search is None:
+            return super().get_search_results(request, queryset, search_term)
+        term = search_term.strip().replace("\x00", "")[:160]
+        return (type(self).search(queryset, term) if term else queryset), False  # type: ignore[misc]
+
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Nothing is deleted from a list: Django's own bulk action asks for no reason."""
+        return {name: found for name, found in super().get_actions(request).items() if name != "delete_selected"}
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        row = kwargs.get("obj")
+        if row is not None and not row._state.adding:
+            context["panels"] = render_panels(self.admin_site, request, self.panels, row)
+        answer: HttpResponse = super().render_change_form(request, context, *args, **kwargs)
+        return answer
 
 
 class ReadOnlyAdmin(DeskModelAdmin):
@@ -85,48 +111,6 @@ def plain(value: Decimal | None) -> str:
         return "–"
     text = f"{value:,f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
-
-
-class ReasonForm(forms.Form):
-    """The reason a person types before an action is carried out."""
-
-    reason = forms.CharField(min_length=3, max_length=255, widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}))
-
-
-def reasoned_action(
-    name: str, description: str, apply: Apply, *, role: Role = Role.TRADER, warning: str = ""
-) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
-    """A list action in two steps: what it touches and a typed reason, then done.
-
-    `apply(admin, request, row, reason)` does it to one row and gives a sentence; what it raises as ValueError is shown.
-    """
-
-    def act(model_admin: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
-        if not has_role(request.user, role):
-            messages.error(request, f"This needs the role {role.value}.")
-            return None
-        form = ReasonForm(request.POST if "confirmed" in request.POST else None)
-        if form.is_valid():
-            for row in rows:
-                try:
-                    messages.success(request, apply(model_admin, request, row, form.cleaned_data["reason"]))
-                except ValueError as error:
-                    messages.error(request, f"{row}: {error}")
-            return None
-        context = {
-            **model_admin.admin_site.each_context(request),
-            "title": description,
-            "warning": warning,
-            "rows": rows,
-            "form": form,
-            "action": name,
-            "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
-            "opts": model_admin.model._meta,
-        }
-        return TemplateResponse(request, "admin/reasoned_action.html", context)
-
-    act.__name__ = name
-    return admin.action(description=description)(act)
 
 
 def person_of(request: HttpRequest) -> User:

@@ -58,12 +58,16 @@ def issue_token(
     return token, secret
 
 
-def revoke_token(token: ApiToken, *, by: User, now: datetime, source: str = AuditEntry.Source.API) -> bool:
+def revoke_token(
+    token: ApiToken, *, by: User, now: datetime, reason: str = "", source: str = AuditEntry.Source.API
+) -> bool:
     """End the token at once; False when it had been revoked already."""
     with transaction.atomic():
         changed = ApiToken.objects.filter(pk=token.pk, revoked_at__isnull=True).update(revoked_at=now)
         if changed:
-            record_audit("token.revoked", user=by, subject=token, before=describe(token), source=source, at=now)
+            record_audit(
+                "token.revoked", user=by, subject=token, before=describe(token), reason=reason, source=source, at=now
+            )
     return changed == 1
 
 

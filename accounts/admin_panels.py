@@ -1,0 +1,72 @@
+"""What belongs to an account, shown below it in the admin: newest first, bounded, each with a way to all of it."""
+
+from collections.abc import Iterable
+
+from django.db.models import Q
+
+from accounts.models import Account, Fill, Order, Position, Reconciliation, SealedSecret
+from accounts.querysets import without_bytes
+from alerts.models import Alert
+from identity.admin_panels import SHOWN, Panel
+from identity.back_office import amount
+from identity.models import AuditEntry
+
+
+def load_alerts_about(account: Account) -> Iterable[Alert]:
+    """Alerts name their subject: an account, an account in a market, or a strategy's account in a market."""
+    named = Q(subject=account.name) | Q(subject__startswith=f"{account.name} in ")
+    return Alert.objects.filter(named | Q(subject__contains=f": {account.name} in ")).order_by("-last_seen_at")[:SHOWN]
+
+
+ACCOUNT_PANELS = (
+    Panel(
+        "Recent orders",
+        Order,
+        ("created_at", "market", "action", "outcome", amount("size"), amount("price"), amount("filled"), "status",
+         "origin", "reason"),
+        lambda account: without_bytes(account.orders.select_related("market")).order_by("-created_at")[:SHOWN],
+        lambda account: {"account__id__exact": account.pk},
+    ),
+    Panel(
+        "Recent fills",
+        Fill,
+        ("received_at", "market", "action", "outcome", amount("size"), amount("price"), amount("fee"), "settlement"),
+        lambda account: account.fills.select_related("market").order_by("-id")[:SHOWN],
+        lambda account: {"account__id__exact": account.pk},
+    ),
+    Panel(
+        "Positions",
+        Position,
+        ("market", "outcome", amount("size"), amount("cost"), amount("realized"), amount("fees"), "updated_at"),
+        lambda account: account.positions.select_related("market").order_by("-updated_at")[:SHOWN],
+        lambda account: {"account__id__exact": account.pk},
+    ),
+    Panel(
+        "Alerts",
+        Alert,
+        ("last_seen_at", "severity", "kind", "text", "count", "acknowledged_at"),
+        load_alerts_about,
+        lambda account: {"q": account.name},
+    ),
+    Panel(
+        "Reconciliation",
+        Reconciliation,
+        ("checked_at", "agreed_at", "failing_since", "fills_missing", "orders_changed", "orders_foreign"),
+        lambda account: Reconciliation.objects.filter(account=account),
+    ),
+    Panel(
+        "Sealed secrets",
+        SealedSecret,
+        ("kind", "vault_key", "created_at"),
+        lambda account: account.secrets.defer("sealed").order_by("kind"),
+    ),
+    Panel(
+        "Who did what to it",
+        AuditEntry,
+        ("at", "who", "action", "reason", "source"),
+        lambda account: AuditEntry.objects.filter(
+            object_type="accounts.account", object_id=str(account.pk)
+        ).order_by("-id")[:SHOWN],
+        lambda account: {"q": account.pk},
+    ),
+)  # fmt: skip

@@ -1,0 +1,153 @@
+"""Actions in the admin, in two steps: what they touch and what would come of it, then a typed reason, then done.
+
+Every step of an action is one of the product's own functions, which checks, writes and audits; nothing here changes a
+row by itself. The role is asked for in both steps, in lists and on a row's own page.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from unfold.decorators import action
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from identity.roles import Role, has_role
+
+Given = Mapping[str, Any]
+Apply = Callable[[HttpRequest, Any, Given], str]
+Preview = Callable[[Any, Given], Iterable[str]]
+
+MOST_ROWS = 100
+"""More than a page of a list has."""
+
+
+class ReasonForm(forms.Form):
+    """The reason a person types before an action is carried out. Other forms add what else the action must know."""
+
+    looks_again = False
+    """Whether what is typed changes the preview, so that one may look again before confirming."""
+
+    reason = forms.CharField(
+        label="Why?",
+        min_length=3,
+        max_length=255,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.order_fields([*(name for name in self.fields if name != "reason"), "reason"])
+
+    def given_so_far(self) -> dict[str, Any]:
+        """What a preview goes by: what was typed as far as it is valid, else what the form begins with."""
+        data = {name: self.get_initial_for_field(field, name) for name, field in self.fields.items()}
+        if self.is_bound:
+            self.is_valid()
+            data |= self.cleaned_data
+        return data
+
+
+@dataclass(frozen=True)
+class ReasonedAction:
+    """What a person may do to rows, with a reason. `apply(request, row, given)` does it to one row and gives a
+    sentence; a ValueError is shown. `preview(row, given)` says what would come of it, and changes nothing."""
+
+    name: str
+    title: str
+    apply: Apply
+    role: Role = Role.TRADER
+    warning: str = ""
+    form: type[ReasonForm] = ReasonForm
+    preview: Preview | None = None
+    in_lists: bool = True
+    on_pages: bool = True
+
+    def for_list(self) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
+        """As Django's admin wants an action of a list."""
+
+        def act(model_admin: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponse | None:
+            chosen = list(rows[: MOST_ROWS + 1])
+            if request.POST.get("select_across") == "1" or len(chosen) > MOST_ROWS:
+                messages.error(request, f"At most {MOST_ROWS} at a time: mark them on the page. Nothing was done.")
+                return None
+            if not has_role(request.user, self.role):
+                messages.error(request, f"This needs the role {self.role.value}.")
+                return None
+            return self.answer(model_admin, request, chosen)
+
+        act.__name__ = self.name
+        return admin.action(description=f"{self.title}…")(act)
+
+    def for_page(self) -> Callable[..., HttpResponse]:
+        """As Unfold wants an action of one row's page: an address of its own below that page."""
+
+        def act(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
+            # As Django's own decorator does, which does not take methods: nothing typed here is in an error's report.
+            request.sensitive_post_parameters = "__ALL__"  # type: ignore[attr-defined]
+            row = model_admin.get_object(request, object_id)
+            if row is None:
+                raise Http404
+            if not model_admin.has_view_permission(request, row) or not has_role(request.user, self.role):
+                raise PermissionDenied(f"This needs the role {self.role.value}.")
+            return self.answer(model_admin, request, [row]) or redirect("../change/")
+
+        act.__name__ = self.name
+        path = self.name.replace("_", "-")
+        made: Callable[..., HttpResponse] = action(description=f"{self.title}…", url_path=path)(act)
+        return made
+
+    def answer(self, model_admin: Any, request: HttpRequest, rows: list[Any]) -> HttpResponse | None:
+        """The confirmation page; None once it is done and told by messages."""
+        typed = self.form(request.POST if "confirmed" in request.POST else None)
+        if typed.is_valid() and "again" not in request.POST:
+            for row in rows:
+                try:
+                    messages.success(request, self.apply(request, row, typed.cleaned_data))
+                except ValueError as error:
+                    messages.error(request, f"{row}: {error}")
+            return None
+        given = typed.given_so_far()
+        opts = model_admin.model._meta
+        context = {
+            **model_admin.admin_site.each_context(request),
+            "title": self.title,
+            "warning": self.warning,
+            "noun": opts.verbose_name if len(rows) == 1 else opts.verbose_name_plural,
+            "rows": [(row, list(self.preview(row, given)) if self.preview else []) for row in rows],
+            "form": typed,
+            "action": self.name,
+            "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+            "opts": opts,
+        }
+        return TemplateResponse(request, "admin/reasoned_action.html", context)
+
+
+class ReasonedActionsMixin:
+    """Puts an admin's `reasoned` actions into its list and onto its rows' pages; `add_reasoned` adds more later."""
+
+    reasoned: tuple[ReasonedAction, ...] = ()
+    actions: Any = ()
+    actions_detail: Any = ()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.actions, self.actions_detail = [*(self.actions or ())], [*self.actions_detail]
+        self.add_reasoned(*self.reasoned)
+
+    def add_reasoned(self, *wanted: ReasonedAction) -> None:
+        """Apps of higher floors add theirs, before the first request."""
+        for one in wanted:
+            if one.in_lists:
+                self.actions.append(one.for_list())
+            if one.on_pages:
+                # On the class, as Unfold looks the method up and binds it.
+                setattr(type(self), f"{one.name}_here", one.for_page())
+                self.actions_detail.append(f"{one.name}_here")

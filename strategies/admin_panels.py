@@ -1,0 +1,100 @@
+"""What strategies know, shown below rows in the admin: a strategy's pairs and exposures, an exposure's decisions and
+orders, an account's pairs, and the decision behind an order."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import F, Q
+
+from accounts.models import Account, Order
+from accounts.querysets import without_bytes
+from identity.admin_panels import SHOWN, Panel
+from identity.back_office import amount
+from identity.models import AuditEntry
+from strategies.models import Decision, Exposure, Pair
+
+ACCOUNTS = ("primary_account", "hedge_account")
+AMOUNTS = (amount("primary"), amount("hedged"), amount("in_flight"), amount("need"))
+
+
+def load_exposures(**wanted: Any) -> Iterable[Exposure]:
+    """The longest unhedged first."""
+    rows = Exposure.objects.filter(**wanted).defer("lots").select_related("market", *ACCOUNTS)
+    return rows.order_by(F("unhedged_since").asc(nulls_last=True), "-updated_at")[:SHOWN]
+
+
+def load_pairs_of(account: Account) -> Iterable[Pair]:
+    """Pairs with the account on either side."""
+    rows = Pair.objects.filter(Q(primary=account) | Q(hedge=account))
+    return rows.select_related("primary", "hedge", "strategy").order_by("-enabled", "strategy__name")[:SHOWN]
+
+
+def load_decision_of(order: Order) -> Iterable[Decision]:
+    """The decision that made the order; at most one, none for a person's order."""
+    if order.exposure_id is None:
+        return []
+    rows = Decision.objects.filter(exposure_id=order.exposure_id, orders__contains=[str(order.pk)])
+    return rows.order_by("-id")[:1]
+
+
+STRATEGY_PANELS = (
+    Panel(
+        "Pairs",
+        Pair,
+        ("primary", "hedge", "enabled"),
+        lambda strategy: (
+            Pair.objects.filter(strategy=strategy)
+            .select_related("primary", "hedge")
+            .order_by("-enabled", "primary__name")[:SHOWN]
+        ),
+        lambda strategy: {"strategy__id__exact": strategy.pk},
+    ),
+    Panel(
+        "Exposures",
+        Exposure,
+        ("market", *ACCOUNTS, *AMOUNTS, "rung", "unhedged_since", "reason"),
+        lambda strategy: load_exposures(strategy=strategy),
+        lambda strategy: {"strategy__id__exact": strategy.pk},
+    ),
+    Panel(
+        "Who did what to it",
+        AuditEntry,
+        ("at", "who", "action", "reason", "source"),
+        lambda strategy: AuditEntry.objects.filter(
+            object_type="strategies.strategy", object_id=str(strategy.pk)
+        ).order_by("-id")[:SHOWN],
+        lambda strategy: {"q": strategy.pk},
+    ),
+)
+EXPOSURE_PANELS = (
+    Panel(
+        "Decisions",
+        Decision,
+        ("at", "cause", *AMOUNTS, "reason"),
+        lambda exposure: exposure.decisions.order_by("-id")[:SHOWN],
+        lambda exposure: {"exposure__id__exact": exposure.pk},
+    ),
+    Panel(
+        "Orders",
+        Order,
+        ("created_at", "account", "action", "outcome", amount("size"), amount("price"), amount("filled"), "status",
+         "reason"),
+        lambda exposure: without_bytes(Order.objects.filter(exposure_id=exposure.pk))
+        .select_related("account")
+        .order_by("-created_at")[:SHOWN],
+        lambda exposure: {"q": exposure.pk},
+    ),
+)  # fmt: skip
+ACCOUNT_PANELS = (
+    Panel(
+        "Pairs", Pair, ("primary", "hedge", "strategy", "enabled"), load_pairs_of, lambda account: {"q": account.name}
+    ),
+    Panel(
+        "Exposures",
+        Exposure,
+        ("market", "hedge_account", *AMOUNTS, "unhedged_since", "reason"),
+        lambda account: load_exposures(primary_account=account),
+        lambda account: {"q": account.name},
+    ),
+)
+ORDER_PANELS = (Panel("Decision", Decision, ("at", "cause", *AMOUNTS, "reason"), load_decision_of),)
