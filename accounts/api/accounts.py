@@ -107,15 +107,6 @@ class Enabling(Because):
     reducing: Annotated[bool, Field(description="Only orders that lower its exposure.")] = False
 
 
-class Standing(Schema):
-    """How an account's connection stands, by what its listener and its last authenticated read say."""
-
-    connection: Account.Connection
-    connection_at: datetime | None
-    balance_at: datetime | None
-    reconciled_at: datetime | None
-
-
 @router.get("", auth=may(Role.VIEWER), response=Page[AccountAnswer], summary="List accounts")
 def list_accounts(request: HttpRequest, asked: Query[AccountQuery]) -> Any:
     """Accounts of every platform, by name."""
@@ -186,12 +177,6 @@ def enable_account(request: HttpRequest, account_id: Word, given: Enabling) -> A
     """The account trades again, or with `reducing` only lowers its exposure."""
     state = TradingState.REDUCING if given.reducing else TradingState.ACTIVE
     return change_state(request, account_id, state, given.reason)
-
-
-@router.get("/{account_id}/connection", auth=may(Role.VIEWER), response=Standing, summary="How its connection stands")
-def read_connection(request: HttpRequest, account_id: Word) -> Any:
-    """What the account's listener says of its socket, and when its venue last answered an authenticated read."""
-    return load_account(account_id, caller_of(request))
 
 
 def change_state(request: HttpRequest, named: str, state: TradingState, reason: str) -> Account:

@@ -9,7 +9,7 @@ from uuid import UUID
 from asgiref.sync import async_to_sync
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Router, Schema, Status
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from accounts.api.accounts import API
@@ -17,8 +17,9 @@ from accounts.closing import Closing, carry_out, load_closing
 from accounts.models import Account
 from accounts.querysets import load_desk, load_fresh_leases
 from accounts.scope import load_account
-from accounts.stop import LEVELS, NO_NEW, lift_stop, pull_stop
-from identity.callers import caller_of, may
+from accounts.stop import NO_NEW, lift_stop, pull_stop
+from accounts.stop_preview import load_progress, preview_stop
+from identity.callers import caller_of, may, need_whole_desk
 from identity.roles import Role
 from trading.enums import Outcome, Platform
 from web.fields import Amount, Because, GivenPrice, Word
@@ -39,12 +40,50 @@ class DeskAnswer(Schema):
     engines: list[str]
 
 
+Level = Annotated[
+    Literal["hedge_only", "no_new", "cancel_all", "flatten"], Field(description="From the mildest to the strictest.")
+]
+
+
 class StopRequest(Because):
     """How hard to stop. A stopped desk may be stopped harder; only a lift loosens a stop."""
 
-    level: Annotated[Literal["hedge_only", "no_new", "cancel_all", "flatten"], Field(description=", ".join(LEVELS))] = (
-        NO_NEW  # type: ignore[assignment]
-    )
+    level: Level = NO_NEW  # type: ignore[assignment]
+
+
+class StopQuery(Schema):
+    """Which stop."""
+
+    level: Level = NO_NEW  # type: ignore[assignment]
+
+
+class PreviewAnswer(Schema):
+    """What a stop at this level would do at this moment."""
+
+    level: str
+    sentence: str
+    engines: list[str]
+    held_back: Annotated[int, Field(description="Orders on their way that would not leave any more.")]
+    resting: Annotated[int, Field(description="Orders at the venue, those of unknown outcome included.")]
+    resting_value: Amount
+    is_cancelling: bool
+    holdings: Annotated[int, Field(description="Holdings that would be sold.")]
+    shares: Amount
+    halted_holders: Annotated[list[str], Field(description="Halted accounts, whose holdings are sold all the same.")]
+    unreachable_holders: Annotated[list[str], Field(description="Without a key or a connection: not sold yet.")]
+
+
+class ProgressAnswer(Schema):
+    """How far the stop in force has come; a desk that trades has the level "" and is done."""
+
+    level: str
+    generation: int
+    since: datetime | None
+    resting: int
+    cancelling: int
+    closing: int
+    holdings: int
+    is_done: bool
 
 
 class StopAnswer(DeskAnswer):
@@ -98,6 +137,22 @@ class CloseAnswer(Schema):
 def read_stop(request: HttpRequest) -> Any:
     """Whether the desk is stopped."""
     return described()
+
+
+@router.get("/emergency-stop/preview", auth=may(Role.VIEWER), response=PreviewAnswer, summary="What a stop would touch")
+def preview(request: HttpRequest, asked: Query[StopQuery]) -> Any:
+    """What a stop at `level` would hold back, cancel and sell. Stops nothing."""
+    need_whole_desk(caller_of(request))
+    return preview_stop(asked.level)
+
+
+@router.get(
+    "/emergency-stop/progress", auth=may(Role.VIEWER), response=ProgressAnswer, summary="How far the stop has come"
+)
+def read_progress(request: HttpRequest) -> Any:
+    """What still rests, is being cancelled or sold under the stop in force."""
+    need_whole_desk(caller_of(request))
+    return load_progress()
 
 
 @router.post("/emergency-stop", auth=may(Role.TRADER, is_counted=False), response=StopAnswer, summary="Stop the desk")

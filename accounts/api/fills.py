@@ -1,7 +1,6 @@
 """`/fills` and `/positions`: what was executed, and what it adds up to, per account and over all of them."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import Field
 
+from accounts.api.rows import COMMON, OfAccountAndMarket, narrow
 from accounts.models import Fill, Position
 from accounts.scope import in_scope, load_account
 from identity.callers import caller_of, may
@@ -23,21 +23,21 @@ FILL_ORDERS = {"received_at": Sorting(("received_at", "id"))}
 BY_ACCOUNT = Sorting(("account_id", "market_id", "outcome"))
 BY_MARKET = Sorting(("market_id", "outcome"))
 FLAT = Q(size=0)
+FILL_FILTERS = COMMON | {
+    "action": "action",
+    "settlement": "settlement",
+    "since": "received_at__gte",
+    "until": "received_at__lt",
+}
+POSITION_FILTERS = COMMON | {"platform": "market__platform"}
 
 
-class FillAnswer(Schema):
+class FillAnswer(OfAccountAndMarket):
     """One execution of one of our orders, under the seed's names."""
 
     id: int
-    account_id: UUID
-    account_name: str
-    platform: Platform
-    market_id: str
-    market_title: str
-    side: Outcome
     action: Action
     price: Amount
-    shares: Amount
     fee: Amount | None
     fee_kind: FeeKind | None
     liquidity: Liquidity | None
@@ -52,71 +52,14 @@ class FillAnswer(Schema):
     received_at: datetime
     settled_at: datetime | None
 
-    @staticmethod
-    def resolve_account_name(row: Fill) -> str:
-        return row.account.name
 
-    @staticmethod
-    def resolve_platform(row: Fill) -> str:
-        return row.account.platform
-
-    @staticmethod
-    def resolve_market_id(row: Fill) -> str:
-        return row.market.market_id
-
-    @staticmethod
-    def resolve_market_title(row: Fill) -> str:
-        return row.market.title
-
-    @staticmethod
-    def resolve_side(row: Fill) -> str:
-        return row.outcome
-
-    @staticmethod
-    def resolve_shares(row: Fill) -> Decimal:
-        size: Decimal = row.size
-        return size
-
-
-class PositionAnswer(Schema):
+class PositionAnswer(OfAccountAndMarket):
     """One account's shares of one outcome. Figures in collateral."""
 
-    account_id: UUID
-    account_name: str
-    platform: Platform
-    market_id: str
-    market_title: str
-    side: Outcome
-    shares: Amount
     cost: Amount
     realized: Amount
     fees: Amount
     updated_at: datetime
-
-    @staticmethod
-    def resolve_account_name(row: Position) -> str:
-        return row.account.name
-
-    @staticmethod
-    def resolve_platform(row: Position) -> str:
-        return row.account.platform
-
-    @staticmethod
-    def resolve_market_id(row: Position) -> str:
-        return row.market.market_id
-
-    @staticmethod
-    def resolve_market_title(row: Position) -> str:
-        return row.market.title
-
-    @staticmethod
-    def resolve_side(row: Position) -> str:
-        return row.outcome
-
-    @staticmethod
-    def resolve_shares(row: Position) -> Decimal:
-        size: Decimal = row.size
-        return size
 
 
 class TotalAnswer(Schema):
@@ -167,16 +110,7 @@ def list_fills(request: HttpRequest, asked: Query[FillQuery]) -> Any:
         rows = rows.filter(account=load_account(asked.account, caller))
     if asked.hedges is not None:
         rows = rows.filter(exposure_id__isnull=not asked.hedges)
-    conditions = {
-        "platform": "account__platform",
-        "market_id": "market__market_id",
-        "side": "outcome",
-        "action": "action",
-        "settlement": "settlement",
-        "since": "received_at__gte",
-        "until": "received_at__lt",
-    }
-    rows = rows.filter(**{column: value for name, column in conditions.items() if (value := getattr(asked, name))})
+    rows = narrow(rows, asked, FILL_FILTERS)
     items, following = load_page(rows, order_named(asked.sort, FILL_ORDERS), asked)
     return {"items": items, "next": following}
 
@@ -211,8 +145,7 @@ def list_account_positions(request: HttpRequest, account_id: Word, asked: Query[
 
 def narrowed(rows: QuerySet[Position], asked: PositionQuery) -> QuerySet[Position]:
     """The rows asked for."""
-    conditions = {"platform": "market__platform", "market_id": "market__market_id", "side": "outcome"}
-    rows = rows.filter(**{column: value for name, column in conditions.items() if (value := getattr(asked, name))})
+    rows = narrow(rows, asked, POSITION_FILTERS)
     return rows if asked.flat else rows.exclude(FLAT)
 
 

@@ -1,7 +1,6 @@
 """`/trade`, `/orders` and `/unknown-orders`: asking for orders, following them, taking them off the book."""
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
@@ -11,42 +10,46 @@ from ninja import Header, Query, Router, Schema, Status
 from pydantic import Field
 
 from accounts.api.accounts import API
+from accounts.api.rows import COMMON, OfAccountAndMarket, narrow
 from accounts.models import Account
 from accounts.models import Order as OrderRow
 from accounts.querysets import without_bytes
 from accounts.scope import in_scope, load_account
 from accounts.trade import cancel_order, check_order, place_order
+from accounts.unknowns import Evidence, Found, resolve_unknown
 from identity.callers import Caller, caller_of, may
 from identity.roles import Role
 from trading.commands import PlaceOrder
 from trading.enums import Action, Mode, OrderOrigin, OrderStatus, OrderType, Outcome, Platform
+from trading.errors import InvalidValue
 from trading.ids import deterministic_uuid
 from trading.orders import TERMINAL
 from trading.values import exact
-from web.fields import Amount, Because, Given, GivenPrice, GivenShares, Instant, Word
+from web.fields import Amount, Because, Given, GivenPrice, GivenShares, Instant, Prose, Word
 from web.paging import Page, PageQuery, Sorting, load_page, order_named
 from web.problems import Problem, not_found
 
 router = Router(tags=["orders"])
 ORDERS = {"created_at": Sorting(("created_at", "id"))}
+FILTERS = COMMON | {
+    "status": "status",
+    "origin": "origin",
+    "action": "action",
+    "exposure_id": "exposure_id",
+    "since": "created_at__gte",
+    "until": "created_at__lt",
+}
 WAITING = [OrderStatus.SUBMITTED.value, OrderStatus.UNKNOWN.value]
 
 
-class OrderAnswer(Schema):
+class OrderAnswer(OfAccountAndMarket):
     """One order of ours, from intention to its end. Never its signed bytes."""
 
     id: UUID
-    account_id: UUID
-    account_name: str
-    platform: Platform
-    market_id: str
-    market_title: str
-    side: Outcome
     action: Action
     order_type: OrderType
     post_only: bool
     price: Amount
-    shares: Amount
     filled: Amount
     status: OrderStatus
     reason: str
@@ -66,31 +69,6 @@ class OrderAnswer(Schema):
     answered_at: datetime | None
     closed_at: datetime | None
     updated_at: datetime
-
-    @staticmethod
-    def resolve_account_name(row: OrderRow) -> str:
-        return row.account.name
-
-    @staticmethod
-    def resolve_platform(row: OrderRow) -> str:
-        return row.account.platform
-
-    @staticmethod
-    def resolve_market_id(row: OrderRow) -> str:
-        return row.market.market_id
-
-    @staticmethod
-    def resolve_market_title(row: OrderRow) -> str:
-        return row.market.title
-
-    @staticmethod
-    def resolve_side(row: OrderRow) -> str:
-        return row.outcome
-
-    @staticmethod
-    def resolve_shares(row: OrderRow) -> Decimal:
-        size: Decimal = row.size
-        return size
 
 
 class TradeRequest(Given):
@@ -150,6 +128,15 @@ class CancelAnswer(Schema):
     client_order_id: UUID
     requested: bool
     status: OrderStatus
+
+
+class Resolution(Given):
+    """What a person found out about an order of unknown outcome, and how. Nobody can say it filled: fills come in by
+    the reconcile."""
+
+    found: Found
+    evidence: Annotated[Prose, Field(min_length=10, max_length=2_000, description="Where you looked, what you saw.")]
+    reference: Annotated[Word, Field(description="What can be looked up; needed unless it never arrived.")] = ""
 
 
 @router.post("/trade", auth=may(Role.TRADER), response={200: TradeAnswer, 202: TradeAnswer}, summary="Order something")
@@ -215,6 +202,23 @@ def cancel(request: HttpRequest, order_id: UUID, given: Because) -> Any:
     return Status(202, {"client_order_id": order.pk, "requested": requested, "status": order.status})
 
 
+@router.post(
+    "/unknown-orders/{order_id}/resolve",
+    auth=may(Role.TRADER),
+    response=OrderAnswer,
+    summary="Say what became of an order",
+)
+def resolve(request: HttpRequest, order_id: UUID, given: Resolution) -> Any:
+    """Close the question of an unknown order, with evidence. Refused (409) when it is not open or proof is missing."""
+    caller = caller_of(request)
+    order = load_order(order_id, caller)
+    try:
+        resolve_unknown(order.pk, Evidence(given.found, given.evidence, given.reference), caller.user, source=API)
+    except InvalidValue as error:
+        raise Problem(409, "order_not_resolved", f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+    return load_order(order_id, caller)
+
+
 def orders_of(caller: Caller) -> QuerySet[OrderRow]:
     """The orders a caller may see, with what an answer shows of them."""
     rows = without_bytes(OrderRow.objects.select_related("account", "market"))
@@ -233,19 +237,7 @@ def order_page(request: HttpRequest, rows: QuerySet[OrderRow], asked: OrderQuery
     """A page of `rows` as asked."""
     if asked.account:
         rows = rows.filter(account=load_account(asked.account, caller_of(request)))
-    conditions = {
-        "platform": "account__platform",
-        "market_id": "market__market_id",
-        "status": "status",
-        "origin": "origin",
-        "side": "outcome",
-        "action": "action",
-        "exposure_id": "exposure_id",
-        "since": "created_at__gte",
-        "until": "created_at__lt",
-    }
-    wanted = {column: value for name, column in conditions.items() if (value := getattr(asked, name))}
-    items, following = load_page(rows.filter(**wanted), order_named(asked.sort, ORDERS), asked)
+    items, following = load_page(narrow(rows, asked, FILTERS), order_named(asked.sort, ORDERS), asked)
     return {"items": items, "next": following}
 
 

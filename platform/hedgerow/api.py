@@ -11,6 +11,7 @@ from ninja import NinjaAPI
 from ninja.openapi.schema import OpenAPISchema
 
 from accounts.api.accounts import router as accounts
+from accounts.api.connection import router as connection
 from accounts.api.desk import router as desk
 from accounts.api.fills import router as fills
 from accounts.api.orders import router as orders
@@ -91,6 +92,7 @@ for known in list(api._exception_handlers):
 for prefix, router in (
     ("", identity),
     ("/accounts", accounts),
+    ("/accounts", connection),
     ("", desk),
     ("", orders),
     ("", fills),

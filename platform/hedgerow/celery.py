@@ -43,7 +43,15 @@ app.set_default()
 app.conf.update(
     broker_url=settings.REDIS_URL,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"global_keyprefix": "celery:", "visibility_timeout": 600},
+    broker_transport_options={
+        "global_keyprefix": "celery:",
+        "visibility_timeout": 600,
+        # Who hands something to a worker hears at once that Redis is away.
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.1,
+        "interval_max": 0.1,
+    },
     task_ignore_result=True,
     task_acks_late=True,
     task_reject_on_worker_lost=True,

@@ -37,7 +37,9 @@ NOBODYS_PORT = "http://a-user:a-password-of-the-tests@127.0.0.1:9"
 @pytest.fixture
 def celery_nowhere() -> Iterator[None]:
     """A broker nobody runs."""
-    Celery("nowhere", broker="redis://127.0.0.1:9/0").set_current()
+    nowhere = Celery("nowhere", broker="redis://127.0.0.1:9/0")
+    nowhere.conf.broker_transport_options = app.conf.broker_transport_options
+    nowhere.set_current()
     yield
     app.set_current()
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import Account, Desk, Order
+from accounts.models import Account, ConnectionTest, Desk, Order
 from alerts.models import Alert
 from hedgerow.api import api
 from identity.models import ApiToken, AuditEntry, User
@@ -44,12 +44,18 @@ MATRIX: dict[str, tuple[str, Any]] = {
     "POST /accounts/{account_id}/enable": (TRADER, WHY),
     "POST /accounts/{account_id}/close-all": (TRADER, WHY | {"confirm": True}),
     "GET /accounts/{account_id}/connection": (VIEWER, None),
+    "POST /accounts/{account_id}/test-connection": (TRADER, None),
+    "GET /accounts/{account_id}/connection-tests": (VIEWER, None),
+    "GET /accounts/{account_id}/connection-tests/{test_id}": (VIEWER, None),
     "GET /emergency-stop": (VIEWER, None),
+    "GET /emergency-stop/preview": (VIEWER, None),
+    "GET /emergency-stop/progress": (VIEWER, None),
     "POST /emergency-stop": (TRADER, WHY),
     "POST /emergency-stop/lift": (ADMIN, WHY),
     "POST /trade": (TRADER, ORDER | {"confirm": True}),
     "GET /orders": (VIEWER, None),
     "GET /unknown-orders": (VIEWER, None),
+    "POST /unknown-orders/{order_id}/resolve": (TRADER, {"found": "never_arrived", "evidence": "the venue lists none"}),
     "GET /orders/{order_id}": (VIEWER, None),
     "POST /orders/{order_id}/cancel": (TRADER, WHY),
     "GET /fills": (VIEWER, None),
@@ -57,6 +63,7 @@ MATRIX: dict[str, tuple[str, Any]] = {
     "GET /positions/{account_id}": (VIEWER, None),
     "GET /markets": (VIEWER, None),
     "GET /markets/{market_id}": (VIEWER, None),
+    "GET /markets/{market_id}/history": (VIEWER, None),
     "GET /strategies": (VIEWER, None),
     "POST /strategies": (TRADER, {"name": "new"}),
     "POST /strategies/validate": (VIEWER, {"config": {}}),
@@ -84,7 +91,7 @@ def state_of_the_world() -> list[Any]:
     """All that a call could have changed."""
     return [
         list(model.objects.order_by("pk").values())
-        for model in (Account, Order, Desk, Strategy, Alert, AuditEntry, ApiToken.objects.model, User)
+        for model in (Account, ConnectionTest, Order, Desk, Strategy, Alert, AuditEntry, ApiToken.objects.model, User)
     ]
 
 
@@ -92,7 +99,7 @@ def filled(path: str, desk: DeskRows) -> str:
     order = Order.objects.order_by("created_at").first()
     assert order is not None
     known = {"account_id": "predict-01", "market_id": "predict:100", "strategy_id": desk.strategy.pk}
-    return path.format(**known, order_id=order.pk, token_id=ID, alert_id=ID)
+    return path.format(**known, order_id=order.pk, token_id=ID, alert_id=ID, test_id=ID)
 
 
 def test_table_names_every_operation() -> None:
