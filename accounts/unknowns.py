@@ -9,19 +9,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import partial
 from uuid import UUID
 
+import redis
+import structlog
+from django.conf import settings
 from django.db import transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
+from accounts.answers import trade_event
+from accounts.ledger.resolutions import load_order_now, record_announced_now, record_resolution_now
+from accounts.ledger.rows import OrderRow
 from accounts.models import Fill, Order
 from accounts.querysets import without_bytes
+from alerts.conditions import key_of, resolve_alerts
+from alerts.kinds import AlertKind
 from identity.audit import record_audit
 from identity.models import AuditEntry, User
+from streams.connection import connect_now
+from streams.publisher import publish_now
 from trading.enums import OrderStatus
 from trading.errors import InvalidValue
-from trading.orders import check_step
+from trading.events import TRADE_EVENTS
 from trading.values import ZERO
 
 SYSTEM = AuditEntry.Source.SYSTEM.value
@@ -30,6 +41,10 @@ STUCK_AFTER = timedelta(seconds=15)
 RECOVERY_FIRST = timedelta(seconds=45)
 """So long the recovery is at it, and bytes may be on their way."""
 LEAST_TEXT = 10
+RESOLVED = "order.resolved"
+"""The audit log's word for it; the entry holds the evidence in full."""
+
+log = structlog.get_logger()
 
 
 class Found(StrEnum):
@@ -57,6 +72,17 @@ class Evidence:
     found: Found
     text: str
     reference: str = ""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a person found out, when, and how they knew."""
+
+    by: str
+    at: datetime
+    found: str
+    text: str
+    reference: str
 
 
 @dataclass(frozen=True)
@@ -117,7 +143,9 @@ def resolve_unknown(
 ) -> Order:
     """Close the question with a person's evidence; audited. Raises InvalidValue that says what is missing or wrong.
 
-    The change is announced by the recovery, and what the order was to hedge is then decided anew.
+    The ledger takes the step, and the bus hears of it as of any answer: an exposure whose hedge never arrived, was
+    refused or has ended is decided anew, and the reconcile follows an order that rests. Should the bus be away, the
+    recovery announces the change.
     """
     now = now or timezone.now()
     text, reference = evidence.text.strip(), evidence.reference.strip()
@@ -126,31 +154,74 @@ def resolve_unknown(
     if evidence.found is not Found.NEVER_ARRIVED and not reference:
         raise InvalidValue("give what can be looked up: the venue's order id, a transaction hash or a ticket")
     with transaction.atomic():
-        order = without_bytes(Order.objects.select_for_update(of=("self",))).filter(pk=client_order_id).first()
-        if order is None:
+        seen = load_order_now(client_order_id)
+        if seen is None:
             raise InvalidValue(f"there is no order {client_order_id}")
-        before = OrderStatus(order.status)
-        if before not in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):
-            raise InvalidValue(f"the order is {before}: there is nothing to resolve")
-        if now - (order.submitted_at or order.created_at) < RECOVERY_FIRST:
-            raise InvalidValue("its bytes may still be on their way: the recovery looks it up first, try in a minute")
-        if order.filled > ZERO and evidence.found in (Found.NEVER_ARRIVED, Found.REFUSED):
-            raise InvalidValue(f"{order.filled.normalize():f} shares of it are filled: it did arrive")
-        after = check_step(before, _BECOMES[evidence.found])
-        order.status, order.reason = after.value, f"resolved: {evidence.found}: {text}"[:255]
-        order.updated_at = now
-        order.closed_at = now if after is not OrderStatus.ACCEPTED else None
-        if reference and not order.venue_order_id and evidence.found is Found.RESTING:
-            order.venue_order_id = reference[:80]
-        order.save(update_fields=["status", "reason", "updated_at", "closed_at", "venue_order_id"])
+        _check_open(seen, evidence.found, now)
+        resolved = record_resolution_now(
+            seen,
+            _BECOMES[evidence.found],
+            f"resolved: {evidence.found}: {text}",
+            now,
+            venue_order_id=reference[:80] if evidence.found is Found.RESTING else "",
+        )
+        if resolved is None:
+            raise InvalidValue("the order moved on while you looked: look again")
+        order = without_bytes(Order.objects.all()).get(pk=client_order_id)
         record_audit(
-            "order.resolved",
+            RESOLVED,
             user=by,
             subject=order,
-            before={"status": before.value},
-            after={"status": after.value, "found": evidence.found.value, "reference": reference},
+            before={"status": seen.status, "reason": seen.reason},
+            after={
+                "status": resolved.status,
+                "found": evidence.found.value,
+                "evidence": text,
+                "reference": reference,
+            },
             reason=text,
             source=source,
             at=now,
         )
+        resolve_alerts([key_of(AlertKind.ORDER_UNKNOWN, str(client_order_id))], now)
+        transaction.on_commit(partial(_announce, resolved, now))
     return order
+
+
+def load_resolution(client_order_id: UUID) -> Resolution | None:
+    """What a person said of this order, and how they knew; None when nobody had to."""
+    entries = AuditEntry.objects.filter(
+        action=RESOLVED, object_type=Order._meta.label_lower, object_id=str(client_order_id)
+    )
+    entry = entries.order_by("-id").first()
+    if entry is None:
+        return None
+    after = entry.after or {}
+    return Resolution(
+        by=entry.who,
+        at=entry.at,
+        found=str(after.get("found", "")),
+        text=str(after.get("evidence") or entry.reason),
+        reference=str(after.get("reference", "")),
+    )
+
+
+def _check_open(seen: OrderRow, found: Found, now: datetime) -> None:
+    """Raises InvalidValue when a person's word on this order is not asked for."""
+    if seen.status not in (OrderStatus.UNKNOWN, OrderStatus.SUBMITTED):
+        raise InvalidValue(f"the order is {seen.status}: there is nothing to resolve")
+    if now - (seen.submitted_at or seen.created_at) < RECOVERY_FIRST:
+        raise InvalidValue("its bytes may still be on their way: the recovery looks it up first, try in a minute")
+    if seen.filled > ZERO and found in (Found.NEVER_ARRIVED, Found.REFUSED):
+        raise InvalidValue(f"{seen.filled.normalize():f} shares of it are filled: it did arrive")
+
+
+def _announce(row: OrderRow, at: datetime) -> None:
+    """Tell the bus, under the id the recovery would use: said twice, it is one event."""
+    try:
+        with connect_now(settings.REDIS_URL) as bus:
+            publish_now(bus, TRADE_EVENTS, trade_event(row, at))
+    except redis.RedisError as error:
+        log.warning("resolution_unannounced", order=str(row.id), error=type(error).__name__)
+    else:
+        record_announced_now(row)

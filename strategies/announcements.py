@@ -6,11 +6,16 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from accounts.ledger.rows import RecordedFill
+from alerts.kinds import AlertKind
 from alerts.raising import record_alert
 from strategies.evaluation import Evaluation
-from trading.enums import Platform
+from trading.enums import Platform, Settlement, Severity
 from trading.events import Event, ExposureChanged
 from trading.ids import event_id
+from trading.values import text
+
+_NAME = "SELECT name FROM accounts_account WHERE id = %s"
 
 
 def exposure_changed(evaluation: Evaluation, now: datetime) -> Event:
@@ -55,4 +60,29 @@ async def record_warnings(conn: AsyncConnection[Any], evaluations: Iterable[Eval
             )
             if event is not None:
                 news.append(event)
+    return news
+
+
+async def record_reversals(conn: AsyncConnection[Any], fills: Iterable[RecordedFill], now: datetime) -> list[Event]:
+    """Raise what these fills took back because their settlement failed, inside the caller's transaction."""
+    news: list[Event] = []
+    for fill in fills:
+        if fill.settlement is not Settlement.FAILED or not fill.shares:
+            continue
+        row = await (await conn.execute(_NAME, (fill.account_id,))).fetchone()
+        name = row[0] if row is not None else str(fill.account_id)
+        platform = fill.market_key.partition(":")[0]
+        event = await record_alert(
+            conn,
+            Severity.WARNING,
+            AlertKind.SETTLEMENT_FAILED,
+            f"{name} in {fill.market_key}",
+            f"{fill.action} {text(abs(fill.shares))} {fill.outcome} at {text(fill.price)} did not settle and is"
+            f" reversed; what it covered is open again (trade {fill.trade_id}).",
+            now=now,
+            dedup_key=f"{AlertKind.SETTLEMENT_FAILED}:{fill.account_id}:{fill.market_key}",
+            platform=Platform(platform),
+        )
+        if event is not None:
+            news.append(event)
     return news

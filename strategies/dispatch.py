@@ -24,7 +24,7 @@ from psycopg import AsyncConnection
 from accounts.ledger.fills import PRECISION, FillBatch
 from accounts.ledger.orders import record_updates
 from accounts.ledger.rows import NewOrder, OrderRow, RecordedFill, VenueWord
-from strategies.announcements import record_warnings
+from strategies.announcements import record_reversals, record_warnings
 from strategies.evaluation import Evaluation, evaluate
 from strategies.exposures import (
     AccountRow,
@@ -132,7 +132,7 @@ class Dispatcher:
                 [evaluation.decision for evaluation in evaluations if evaluation.decision is not None],
                 now,
             )
-            alerts = await record_warnings(conn, evaluations, now)
+            alerts = await record_warnings(conn, evaluations, now) + await record_reversals(conn, batch.fills, now)
             reach("dispatch.before_commit")
         reach("dispatch.committed")
         # An id that was taken already is another decision's order: it was, or will be, sent by whoever made it.

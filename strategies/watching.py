@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 import msgspec
 
+from alerts.kinds import AlertKind
 from strategies.config import DeltaNeutralConfig
 from strategies.exposure import ExposureState
 from strategies.handlers.ladder import is_beyond_mending
@@ -46,7 +47,7 @@ class Warning(msgspec.Struct, frozen=True, kw_only=True):
     """An alert to raise; `kind` and the exposure make its key."""
 
     severity: Severity
-    kind: str
+    kind: AlertKind
     text: str
 
 
@@ -84,15 +85,16 @@ def warnings(
     slug = told.removeprefix(REJECTED) if told.startswith(REJECTED) else ""
     reason = Reason(told) if told in Reason.__members__.values() else None
     if reason in _TOLD:
-        found.append(Warning(severity=_TOLD[reason], kind=reason.value, text=f"{TEXTS[reason]} {facts}"))
-    elif slug and is_beyond_mending(slug):
-        said = f"The venue refused a hedge: {slug}. {facts}"
-        found.append(Warning(severity=Severity.WARNING, kind="hedge_rejected", text=said))
+        found.append(Warning(severity=_TOLD[reason], kind=AlertKind(reason.value), text=f"{TEXTS[reason]} {facts}"))
+    elif slug:
+        after = "Trying again cannot mend it." if is_beyond_mending(slug) else "It is tried again."
+        said = f"The venue refused a hedge: {slug}. {after} {facts}"
+        found.append(Warning(severity=Severity.WARNING, kind=AlertKind.HEDGE_REJECTED, text=said))
     step = plan.step
     rung = config.ladder[step.rung] if step is not None and step.rung > exposure.step.rung else None
     if rung is not None and rung.kind in (RungKind.ALTERNATE, RungKind.UNWIND):
         said = f"Went on to {rung.kind.value} {rung.account}".rstrip() + f". {facts}"
-        found.append(Warning(severity=Severity.WARNING, kind=f"ladder_{rung.kind.value}", text=said))
+        found.append(Warning(severity=Severity.WARNING, kind=AlertKind(f"ladder_{rung.kind.value}"), text=said))
     return tuple(found)
 
 

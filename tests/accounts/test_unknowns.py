@@ -7,12 +7,14 @@ from uuid import uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.db import transaction
 
+from accounts.ledger.resolutions import load_order_now, record_resolution_now
 from accounts.models import Account, Order
-from accounts.unknowns import Evidence, Found, load_unknown, resolve_unknown
+from accounts.unknowns import Evidence, Found, load_resolution, load_unknown, resolve_unknown
 from identity.models import AuditEntry
 from trading.enums import OrderStatus
-from trading.errors import InvalidValue
+from trading.errors import IllegalTransition, InvalidValue
 
 SEEN = Evidence(Found.NEVER_ARRIVED, "the venue's support found no such hash")
 LATER = timedelta(minutes=5)
@@ -49,11 +51,15 @@ def test_open_question_is_listed_with_its_evidence(unknown: Order) -> None:
     assert any(unknown.order_hash in sentence for sentence in question.known)
 
 
-def test_evidence_closes_the_question_and_is_audited(unknown: Order, operator: Any) -> None:
+def test_evidence_closes_the_question_and_is_audited(unknown: Order, operator: Any, redis_url: str) -> None:
     resolve_unknown(unknown.pk, SEEN, operator, source="admin")
     unknown.refresh_from_db()
-    assert (unknown.status, unknown.announced) == ("cancelled", "unknown")
+    assert (unknown.status, unknown.announced) == ("cancelled", "cancelled")
+    assert unknown.closed_at is not None
     assert SEEN.text in unknown.reason
+    resolution = load_resolution(unknown.pk)
+    assert resolution is not None
+    assert (resolution.by, resolution.found, resolution.text) == (operator.username, "never_arrived", SEEN.text)
     entry = AuditEntry.objects.get(action="order.resolved")
     assert (entry.user, entry.reason) == (operator, SEEN.text)
     assert not load_unknown()
@@ -81,8 +87,41 @@ def test_filled_order_did_arrive(unknown: Order, operator: Any) -> None:
         resolve_unknown(unknown.pk, SEEN, operator)
 
 
-async def test_resolution_reaches_the_bus(room: Any, unknown: Order, operator: Any, events: Any) -> None:
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [("never_arrived", "cancelled"), ("refused", "rejected"), ("resting", "accepted"), ("ended", "cancelled")],
+)
+def test_each_word_is_its_own_step(
+    unknown: Order, operator: Any, events: Any, redis_url: str, found: str, status: str
+) -> None:
+    resolve_unknown(unknown.pk, Evidence(Found(found), "seen on the venue's page", "ticket 77"), operator)
+    unknown.refresh_from_db()
+    assert unknown.status == status
+    assert unknown.venue_order_id == ("ticket 77" if found == "resting" else "")
+    assert [event.data.status for event in events("trade_events")] == [OrderStatus(status)]
+
+
+def test_order_sent_again_meanwhile_is_not_resolved(unknown: Order, redis_url: str) -> None:
+    """The person looked at one state of the order; the ledger takes their word on that state alone."""
+    now = datetime.now(UTC)
+    with transaction.atomic():
+        seen = load_order_now(unknown.pk)
+        assert seen is not None
+        Order.objects.filter(pk=unknown.pk).update(submitted_at=now)
+        assert record_resolution_now(seen, OrderStatus.CANCELLED, "x", now) is None
+        with pytest.raises(IllegalTransition):
+            record_resolution_now(seen, OrderStatus.DENIED, "x", now)
+    unknown.refresh_from_db()
+    assert unknown.status == "unknown"
+
+
+async def test_resolution_is_announced_when_the_bus_was_away(
+    room: Any, unknown: Order, operator: Any, events: Any, settings: Any, redis_url: str
+) -> None:
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
     await sync_to_async(resolve_unknown)(unknown.pk, SEEN, operator)
+    settings.REDIS_URL = redis_url
+    assert events("trade_events") == []
     await room.age(unknown.pk)
     await room.executor.recover_fully()
     told = [event.data.status for event in events("trade_events") if event.type == "trade_executed"]

@@ -6,6 +6,7 @@ from decimal import Decimal
 from django.utils import timezone
 
 from accounts.models import Account, Desk, Fill, Order
+from alerts.models import Alert
 from strategies.dispatch import Dispatcher
 from strategies.inbox import Inbox
 from strategies.models import Decision, Exposure, Pair, Strategy
@@ -185,6 +186,9 @@ async def test_a_failed_settlement_reopens_the_exposure(
     assert (exposure.primary, exposure.hedged) == (0, -100)
     undo = signer.sent[1]
     assert (undo.outcome, undo.action, undo.size) == (Outcome.NO, Action.SELL, 100)
+    alert = await Alert.objects.aget()
+    assert (alert.kind, alert.subject) == ("settlement_failed", "primary in predict:1")
+    assert "buy 100 yes at 0.55 did not settle and is reversed" in alert.text
 
 
 async def test_a_share_fee_opens_what_it_took(
