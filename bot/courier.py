@@ -99,6 +99,7 @@ class Courier:
         An urgent reply waits for no turn; only Telegram's own 429 can hold it.
         """
         reply = reply.shortened()
+        reply = reply.cleared() if reply.document is None else await asyncio.to_thread(reply.cleared)
         keyboard = await self._mint(telegram_id, reply)
         lock = self._locks.setdefault(telegram_id, asyncio.Lock())
         if reply.is_urgent:
@@ -109,6 +110,7 @@ class Courier:
 
     async def edit(self, telegram_id: int, message_id: int, reply: Reply) -> None:
         """Replace a message's text and buttons. Raises as `send` does; an unchanged message is no error."""
+        reply = reply.cleared()
         keyboard = await self._mint(telegram_id, reply)
         try:
             await self.bot.edit_message_text(

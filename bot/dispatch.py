@@ -37,6 +37,7 @@ from bot.replies import NEW, Reply
 from identity.audit import record_audit
 from identity.models import AuditEntry
 from identity.roles import Role
+from trading.redaction import scrub
 
 BOT = AuditEntry.Source.BOT.value
 TOASTS = {
@@ -74,7 +75,8 @@ class Conversation:
         person = message.from_user
         if person is None or message.chat.type != "private" or message.chat.id != person.id or not message.text:
             return
-        name, words = parse_command(message.text)
+        text = scrub(message.text)  # what a person pastes by mistake is kept nowhere
+        name, words = parse_command(text)
         if name == "start" and words:
             await self._link(person, words[0], f"{message.message_id}")
             return
@@ -87,7 +89,7 @@ class Conversation:
             await self._answer(speaker, Reply("/help lists what you may say."), key)
             return
         request = Request(speaker, timezone.now(), tuple(words))
-        reply = await self._do(entry, request, {"text": message.text[:300]})
+        reply = await self._do(entry, request, {"text": text[:300]})
         await self._answer(speaker, reply, key)
 
     async def on_press(self, query: CallbackQuery) -> None:
@@ -132,9 +134,9 @@ class Conversation:
         results = [
             InlineQueryResultArticle(
                 id=hit.key,
-                title=hit.title,
-                description=hit.about,
-                input_message_content=InputTextMessageContent(message_text=hit.says, parse_mode=None),
+                title=scrub(hit.title),
+                description=scrub(hit.about),
+                input_message_content=InputTextMessageContent(message_text=scrub(hit.says), parse_mode=None),
             )
             for hit in await self._hands.do(Lane.USUAL, find_hits, query.query[:100])
         ]

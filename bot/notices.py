@@ -151,7 +151,11 @@ def due_at(chat: TelegramChat, severity: Severity, kind: Kind, now: datetime) ->
     """When it may leave: at once if critical, else after its group's wait, and not in quiet hours or while muted."""
     if severity is Severity.CRITICAL:
         return now
-    at = now + timedelta(seconds=GROUP_S.get(kind, 1))
+    return held_until(chat, now + timedelta(seconds=GROUP_S.get(kind, 1)))
+
+
+def held_until(chat: TelegramChat, at: datetime) -> datetime:
+    """The first moment from `at` on at which the chat is neither muted nor in its quiet hours."""
     if chat.muted_until is not None:
         at = max(at, chat.muted_until)
     return quiet_end(chat, at) or at

@@ -16,7 +16,7 @@ from django.db.models import F, Q
 
 from bot.hedges import load_hedge_words
 from bot.models import Kind, OutboxMessage, TelegramChat
-from bot.notices import Notice, due_at, wants
+from bot.notices import Notice, due_at, held_until, wants
 from bot.replies import MOST_TEXT, NEW, Button, Reply, bold
 from identity.roles import Role
 from trading.enums import Severity
@@ -107,6 +107,12 @@ def record_reply(chat: TelegramChat, key: str, reply: Reply, now: datetime, kind
     known = OutboxMessage.objects.filter(chat=chat, key=row.key).exists()
     OutboxMessage.objects.bulk_create([row], ignore_conflicts=True)
     return not known
+
+
+def release_held(chat: TelegramChat, now: datetime) -> int:
+    """The chat's wishes have changed: what was held back leaves when the new ones allow, at once if they do."""
+    held = OutboxMessage.objects.filter(chat=chat, status=WAITING, due_at__gt=now, reason="", priority=0)
+    return held.update(due_at=held_until(chat, now))
 
 
 def requeue_uncertain(now: datetime) -> int:

@@ -3,16 +3,22 @@
 Everything from the database goes through `esc`: a market's title must not be able to say anything in markup.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from html import escape
+from html import escape, unescape
 from typing import Any
 
+from trading.redaction import scrub
+
+MOST_CAPTION = 1000
+"""Of 1024 under a picture or a file."""
 MOST_TEXT = 3800
 """Telegram takes 4096 characters; the rest is for what is added around."""
 ROWS_PER_PAGE = 8
+_TAG = re.compile(r"(</?[a-z]+>)")
 NEW = "new"
 """The argument of a button whose answer is a message of its own instead of replacing what it stands under."""
 
@@ -45,17 +51,28 @@ class Reply:
     """Leaves before everything else."""
 
     def shortened(self) -> "Reply":
-        """Within Telegram's limits, nothing lost: what is too long is attached as a file."""
-        if len(self.text) <= MOST_TEXT or self.document is not None:
+        """Within Telegram's limits, nothing lost: what is too long is attached as a file.
+
+        Only under a picture or a file, which there is one of, a long text ends where a caption must.
+        """
+        if self.picture is not None or self.document is not None:
+            return self if len(self.text) <= MOST_CAPTION else replace(self, text=f"{_head(self.text)}\n…")
+        if len(self.text) <= MOST_TEXT:
             return self
-        head = self.text[:700].rpartition("\n")[0]
-        open_tags = _unclosed(head)
         return replace(
             self,
-            text=f"{head}{open_tags}\n… all of it is in the file.",
+            text=f"{_head(self.text)}\n… all of it is in the file.",
             document=_plain(self.text).encode(),
             document_name=self.document_name or "hedgerow.txt",
         )
+
+    def cleared(self) -> "Reply":
+        """Without any secret that some text of the database, a venue's word or a person's note brought along."""
+        text, document = _cleared(self.text), self.document
+        if document is not None:
+            document = scrub(document.decode("utf-8", "replace")).encode()
+        buttons = [[replace(button, label=scrub(button.label)) for button in row] for row in self.buttons]
+        return replace(self, text=text, document=document, buttons=buttons)
 
 
 def esc(value: object) -> str:
@@ -125,6 +142,18 @@ def pager(action: str, page: int, total: int, arguments: Mapping[str, Any] | Non
     if page + 1 < pages:
         row.append(Button("›", action, {**kept, "page": page + 1}))
     return row
+
+
+def _head(text: str) -> str:
+    """Its first lines, with every tag closed."""
+    head = text[:700].rpartition("\n")[0] or text[:700].rpartition("<")[0] or text[:700]
+    return f"{head}{_unclosed(head)}"
+
+
+def _cleared(text: str) -> str:
+    """Markup stays markup: only what stands between tags is looked at, as a reader sees it."""
+    parts = _TAG.split(text)
+    return "".join(part if n % 2 else escape(scrub(unescape(part)), quote=False) for n, part in enumerate(parts))
 
 
 def _unclosed(text: str) -> str:

@@ -14,6 +14,8 @@ from alerts.raising import acknowledge
 from bot.commands.money import find_account
 from bot.commands.registry import Request, action, ask_twice, command, refuse_words
 from bot.models import Kind, TelegramChat
+from bot.notices import quiet_end
+from bot.outbox import release_held
 from bot.replies import ROWS_PER_PAGE, Button, Reply, age, amount, bold, clip, esc, pager
 from identity.audit import record_audit
 from identity.models import AuditEntry
@@ -119,8 +121,8 @@ def mute_for(request: Request) -> Reply:
     chat.muted_until = request.now + timedelta(minutes=minutes) if minutes else None
     _keep(request, {"muted_until": before}, "muted_until")
     if chat.muted_until is None:
-        chat.messages.filter(status="waiting", due_at__gt=request.now).update(due_at=request.now)
-        return Reply("Not muted. What was held back comes now.")
+        is_quiet = quiet_end(chat, request.now) is not None
+        return Reply(f"Not muted. What was held back comes {'after the quiet hours' if is_quiet else 'now'}.")
     return Reply(f"Muted until {chat.muted_until:%F %H:%M} UTC. Critical alerts still come; the rest comes afterwards.")
 
 
@@ -234,6 +236,7 @@ def set_account(request: Request) -> Reply:
 def _keep(request: Request, before: dict[str, object], *fields: str) -> None:
     chat = request.speaker.chat
     chat.save(update_fields=list(fields))
+    release_held(chat, request.now)
     after = {field: _plain(getattr(chat, field)) for field in fields}
     record_audit(
         "telegram.wishes_changed",

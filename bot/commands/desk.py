@@ -14,7 +14,6 @@ from bot.commands.registry import Request, command
 from bot.hands import Lane
 from bot.models import OutboxMessage
 from bot.replies import Button, Reply, bold, clip, code, esc
-from identity.models import AuditEntry
 from identity.roles import Role
 from streams.connection import connect_now
 from streams.names import EVENT_STREAMS
@@ -22,7 +21,6 @@ from trading.events import Facts
 from warehouse.clickhouse import OUTAGES, connect
 from warehouse.queries import EventFilter, load_events
 
-BOT = AuditEntry.Source.BOT.value
 MOST_LOGGED = 1000
 EVENT_TYPES = frozenset(facts.type for facts in get_args(Facts))
 

@@ -57,6 +57,11 @@ class Telegram:
         with _direct.open(request, timeout=10) as answer:
             return json.load(answer)
 
+    def read(self, path: str) -> bytes:
+        with _direct.open(self.url + path, timeout=10) as answer:
+            body: bytes = answer.read()
+            return body
+
     def faults(self, **faults: Any) -> None:
         self.call("/paper/faults", faults)
 
