@@ -23,6 +23,7 @@ from accounts.ledger.orders import record_orders
 from accounts.ledger.rows import NewOrder
 from accounts.levels import CANCELLING, FLATTEN
 from accounts.models import Account
+from accounts.stop_preview import is_unreachable
 from markets.models import market_key
 from trading.enums import Mode
 from trading.errors import VenueError
@@ -76,8 +77,9 @@ class Clearing:
             spawn(self._flatten(generation))
 
     async def _flatten(self, generation: int) -> None:
-        # A halted account sends nothing, whatever the desk wants; the preview and the progress name it.
-        holding = Account.objects.filter(positions__size__gt=0).exclude(state="halted").distinct().order_by("name")
+        # HALTED accounts too: the emergency is the stronger word. One without a key or a connection waits for them.
+        holders = Account.objects.filter(positions__size__gt=0).exclude(is_unreachable()).distinct()
+        holding = holders.order_by("name")
         async for account in holding:
             closing = await load_closing(account, MAX_SLIPPAGE, "flatten")
             orders = await self._orders(account, closing, generation)

@@ -34,6 +34,7 @@ from accounts.lanes import AccountUnavailable, Lane, Lanes
 from accounts.ledger.clearance import LEAVE_WITHIN, record_unsent
 from accounts.ledger.rows import Answer, NewOrder, OrderRow
 from accounts.levels import pass_of
+from accounts.marks import Marks
 from accounts.recovery import Recovery
 from streams.killpoints import reach
 from streams.publisher import Publisher
@@ -79,7 +80,8 @@ class Executor:
         self.answers = AnswerBook(pool, publisher)
         self._pool = pool
         self._canceller = Canceller(pool, publisher, self.lanes, self.answers)
-        self._intake = Intake(pool, self)
+        self._marks = Marks(pool, endpoints)
+        self._intake = Intake(pool, self, self._marks)
         self._ends = Ends(pool, publisher, self.lanes, self._canceller)
         self._recovery = Recovery(pool, publisher, self, self._canceller, self._ends)
         self._clearing = Clearing(pool, gate, self._canceller.cancel, self._intake.take)
@@ -101,6 +103,7 @@ class Executor:
         for task in list(self._sending):
             task.cancel()
         await self.answers.close()
+        await self._marks.close()
         await self.lanes.close()
 
     async def warm(self, account_ids: Sequence[UUID]) -> None:

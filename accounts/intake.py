@@ -18,6 +18,7 @@ from accounts.ledger.orders import load_orders, record_denied, record_journal
 from accounts.ledger.rows import NewOrder, OrderRow
 from accounts.levels import pass_of
 from accounts.limits import Denied, Proposal, check
+from accounts.marks import Marks
 from accounts.standing import load_standing, lock_market
 from streams.killpoints import reach
 from trading.enums import Action, OrderOrigin, OrderStatus, OrderType, Outcome
@@ -42,21 +43,26 @@ class Sender(Protocol):
 class Intake:
     """Judges, journals and sends orders that are rows already."""
 
-    def __init__(self, pool: Pool, sender: Sender) -> None:
+    def __init__(self, pool: Pool, sender: Sender, marks: Marks | None = None) -> None:
+        """Without `marks` a price band goes by what is known already."""
         self._pool = pool
         self._sender = sender
+        self._marks = marks
 
     async def take(self, client_order_id: UUID) -> None:
         """Judge one order; send it or deny it. Nothing happens when it is no longer INITIALIZED."""
         now = utc_now()
         ready: NewOrder | None = None
         denied: list[OrderRow] = []
-        async with self._pool.connection() as conn, conn.transaction():
+        async with self._pool.connection() as conn:
             rows = await load_orders(conn, [client_order_id])
-            if not rows:
-                # The row is committed before the command is published, so this is no row of this database.
-                log.error("command_for_unknown_order", order=str(client_order_id))
-                return
+        if not rows:
+            # The row is committed before the command is published, so this is no row of this database.
+            log.error("command_for_unknown_order", order=str(client_order_id))
+            return
+        if self._marks is not None and rows[0].status == OrderStatus.INITIALIZED:
+            await self._marks.refresh(rows[0].market_key)
+        async with self._pool.connection() as conn, conn.transaction():
             await lock_market(conn, rows[0].market_key)
             row = (await load_orders(conn, [client_order_id]))[0]
             if row.status != OrderStatus.INITIALIZED:

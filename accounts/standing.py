@@ -1,6 +1,6 @@
 """Reads, in one round trip, all that a verdict on an order depends on. Called by the intake, inside its transaction."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -13,11 +13,28 @@ from trading.orders import IN_FLIGHT
 
 Connection = AsyncConnection[Any]
 
+BALANCE_KEPT = timedelta(minutes=2)
+"""A balance read longer ago than this is not known any more (the worker reads every account's each minute)."""
+
 _ACCOUNT = """
 SELECT a.state, a.max_order, a.max_position, a.max_notional_per_day,
-       coalesce((SELECT CASE WHEN stopped THEN coalesce(nullif(level, ''), 'no_new') ELSE '' END
-                 FROM accounts_desk WHERE id = 1), 'no_new')
-FROM accounts_account a WHERE a.id = %s
+       coalesce(CASE WHEN d.stopped THEN coalesce(nullif(d.level, ''), 'no_new') ELSE '' END, 'no_new'),
+       coalesce(d.state, 'halted'), coalesce(v.state, 'active'),
+       CASE WHEN a.balance_at > %(balance_since)s THEN a.collateral - coalesce((
+           SELECT sum(o.price * (o.size - o.filled)) FROM accounts_order o
+           WHERE o.account_id = a.id AND o.action = 'buy' AND o.id <> %(id)s
+             AND o.status IN ('submitted', 'accepted', 'unknown', 'partially_filled')
+       ), 0) - coalesce((
+           SELECT sum(f.price * f.size) FROM accounts_fill f
+           WHERE f.account_id = a.id AND f.settlement = 'matched' AND f.action = 'buy'
+       ), 0) END,
+       coalesce((SELECT sum(o.price * o.size) FROM accounts_order o
+                 WHERE o.account_id = a.id AND o.created_at >= %(midnight)s AND o.id <> %(id)s
+                   AND o.status NOT IN ('denied', 'rejected')), 0)
+FROM accounts_account a
+LEFT JOIN accounts_desk d ON d.id = 1
+LEFT JOIN markets_venuestate v ON v.platform = a.platform
+WHERE a.id = %(account)s
 """
 
 _OWN = """
@@ -25,11 +42,37 @@ SELECT id, account_id, outcome, action, price, size - filled FROM accounts_order
 WHERE market_id = %s AND status = ANY(%s) AND id <> %s AND size > filled
 """
 
-_HELD = "SELECT outcome, size FROM accounts_position WHERE account_id = %s AND market_id = %s"
+_HELD = """
+SELECT p.outcome, p.size, coalesce((
+    SELECT sum(f.size) FROM accounts_fill f
+    WHERE f.settlement = 'matched' AND f.action = 'buy'
+      AND f.account_id = p.account_id AND f.market_id = p.market_id AND f.outcome = p.outcome
+), 0)
+FROM accounts_position p WHERE p.account_id = %s AND p.market_id = %s
+"""
 
-_DAY = """
-SELECT coalesce(sum(price * size), 0) FROM accounts_order
-WHERE account_id = %s AND created_at >= %s AND id <> %s AND status NOT IN ('denied', 'rejected')
+_MARKET = """
+SELECT l.max_position, l.price_band, coalesce(
+    CASE WHEN m.marked_at > %(now)s - interval '1 hour' THEN m.mark END,
+    CASE WHEN l.price_band IS NOT NULL THEN (
+        SELECT CASE f.outcome WHEN 'yes' THEN f.price ELSE 1 - f.price END FROM accounts_fill f
+        WHERE f.market_id = m.id AND f.received_at > %(now)s - interval '1 day' ORDER BY f.id DESC LIMIT 1
+    ) END
+), held.yes, held.no
+FROM markets_market m
+CROSS JOIN LATERAL (
+    SELECT coalesce(own.max_position, base.max_position) AS max_position,
+           coalesce(own.price_band, base.price_band) AS price_band
+    FROM (SELECT m.id) t(id)
+    LEFT JOIN markets_marketlimit own ON own.market_id = t.id
+    LEFT JOIN markets_marketlimit base ON base.market_id IS NULL
+) l
+LEFT JOIN LATERAL (
+    SELECT coalesce(sum(p.size) FILTER (WHERE p.outcome = 'yes'), 0) AS yes,
+           coalesce(sum(p.size) FILTER (WHERE p.outcome = 'no'), 0) AS no
+    FROM accounts_position p WHERE p.market_id = m.id AND l.max_position IS NOT NULL
+) held ON true
+WHERE m.id = %(market)s
 """
 
 _FLYING = sorted(status.value for status in IN_FLIGHT - {"initialized"})
@@ -45,25 +88,36 @@ async def load_standing(conn: Connection, order: OrderRow, now: datetime) -> Sta
     """Where `order`'s account, market and desk stand. Orders still INITIALIZED count for nothing: they, too, will be
     judged, one after the other."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    asked = {"account": order.account_id, "id": order.id, "midnight": midnight, "balance_since": now - BALANCE_KEPT}
     async with conn.pipeline():
-        account = await conn.execute(_ACCOUNT, (order.account_id,), prepare=True)
+        account = await conn.execute(_ACCOUNT, asked, prepare=True)
         own = await conn.execute(_OWN, (order.market_key, _FLYING, order.id), prepare=True)
         held = await conn.execute(_HELD, (order.account_id, order.market_key), prepare=True)
-        day = await conn.execute(_DAY, (order.account_id, midnight, order.id), prepare=True)
-        account_row, day_row = await account.fetchone(), await day.fetchone()
+        market = await conn.execute(_MARKET, {"market": order.market_key, "now": now}, prepare=True)
+        account_row, market_row = await account.fetchone(), await market.fetchone()
         own_rows, held_rows = await own.fetchall(), await held.fetchall()
         specs = await load_specs(conn, [order.market_key])
-    if account_row is None or day_row is None:
+    if account_row is None or market_row is None:
         raise LookupError(f"order {order.id} has no account")
-    state, max_order, max_position, max_notional, level = account_row
+    state, max_order, max_position, max_notional, level, desk_state, venue_state, free, day_notional = account_row
+    market_max_position, price_band, mark, yes, no = market_row
     return Standing(
         desk_level=level,
+        desk_state=TradingState(desk_state),
+        venue_state=TradingState(venue_state),
         account_state=TradingState(state),
         market=specs.get(order.market_key),
         max_order=max_order,
         max_position=max_position,
         max_notional_per_day=max_notional,
-        held={Outcome(outcome): size for outcome, size in held_rows},
+        held={Outcome(outcome): size for outcome, size, _ in held_rows},
+        unsettled={Outcome(outcome): size for outcome, _, size in held_rows},
+        free=free,
+        market_max_position=market_max_position,
+        market_held={Outcome.YES: yes, Outcome.NO: no},
+        price_band=price_band,
+        mark=mark,
+        day_notional=day_notional,
         own_orders=tuple(
             OwnOrder(
                 id=order_id,
@@ -75,5 +129,4 @@ async def load_standing(conn: Connection, order: OrderRow, now: datetime) -> Sta
             )
             for order_id, account_id, outcome, action, price, size in own_rows
         ),
-        day_notional=day_row[0],
     )

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from django.db.models import Count, F, Q, Sum
+from django.db.models import Count, Exists, F, OuterRef, Q, Sum
 from django.utils import timezone
 
 from accounts.levels import CANCELLING, FLATTEN, HEDGE_ONLY, LEVELS
-from accounts.models import Account, Order, Position
+from accounts.models import Account, Order, Position, SealedSecret
 from accounts.querysets import load_desk, load_fresh_leases
 from trading.enums import OrderOrigin, OrderStatus, TradingState
 from trading.orders import IN_FLIGHT
@@ -44,7 +44,9 @@ class StopPreview:
     """Holdings that would be sold; 0 unless flattening."""
     shares: Decimal
     halted_holders: tuple[str, ...]
-    """Accounts with holdings that are halted: nothing of theirs is sold."""
+    """HALTED accounts whose holdings are sold all the same: a stop that flattens is stronger than their state."""
+    unreachable_holders: tuple[str, ...]
+    """Accounts with holdings that have no usable key or no connection: their sales wait until they can be sent."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def preview_stop(level: str, now: datetime | None = None) -> StopPreview:
     at_venue = Order.objects.filter(status__in=_FLYING).exclude(status__in=_UNSENT)
     told = at_venue.order_by().aggregate(count=Count("id"), value=Sum(F("price") * (F("size") - F("filled"))))
     held = Position.objects.filter(size__gt=0) if level == FLATTEN else Position.objects.none()
-    halted = Account.objects.filter(positions__in=held, state=TradingState.HALTED.value).order_by("name")
+    holders = Account.objects.filter(positions__in=held).order_by("name").distinct()
     return StopPreview(
         level=level,
         sentence=SENTENCES[level],
@@ -85,8 +87,15 @@ def preview_stop(level: str, now: datetime | None = None) -> StopPreview:
         is_cancelling=level in CANCELLING,
         holdings=held.count(),
         shares=held.order_by().aggregate(total=Sum("size"))["total"] or ZERO,
-        halted_holders=tuple(halted.distinct().values_list("name", flat=True)),
+        halted_holders=tuple(holders.filter(state=TradingState.HALTED.value).values_list("name", flat=True)),
+        unreachable_holders=tuple(holders.filter(is_unreachable()).values_list("name", flat=True)),
     )
+
+
+def is_unreachable() -> Q:
+    """Accounts nothing can be sold of now: no key is sealed, or their listener finds no way to the venue."""
+    has_key = SealedSecret.objects.filter(account=OuterRef("pk"), kind=SealedSecret.Kind.PRIVATE_KEY)
+    return Q(connection=Account.Connection.UNAVAILABLE) | Q(~Exists(has_key))
 
 
 def load_progress() -> StopProgress:

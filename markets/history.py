@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from markets.endpoints import load_endpoints
-from markets.models import Market
+from markets.models import Market, market_key
 from trading.enums import MarketStatus, Platform
 from trading.errors import VenueError
 from trading.instruments import Book
@@ -55,6 +55,9 @@ async def fetch_book(platform: Platform, market_id: str) -> Book:
 def record_quotes(client: Client, markets: Sequence[Market], now: datetime) -> int:
     """Ask each market's venue for its book and keep the best prices; a book that cannot be had is left out."""
     rows = asyncio.run(_fetch_rows(markets, now))
+    for platform, market_id, at, _, _, mid in rows:
+        if mid is not None:
+            Market.objects.filter(pk=market_key(platform, market_id)).update(mark=mid, marked_at=at)
     if rows:
         client.insert("market_history", rows, column_names=list(COLUMNS))
     return len(rows)

@@ -19,7 +19,7 @@ from django.utils import timezone
 from accounts.models import Account
 from identity.audit import record_audit
 from identity.models import AuditEntry, User
-from strategies.config import ConfigError, config_json, parse_config
+from strategies.config import ConfigError, DeltaNeutralConfig, config_json, parse_config
 from strategies.models import Pair, Strategy
 from streams.connection import connect_now
 from streams.publisher import publish_now
@@ -66,12 +66,13 @@ def start_strategy(strategy_id: uuid.UUID, *, by: Actor, reason: str = "") -> St
     """ACTIVE from the next event on. Raises ConfigError or ControlError when it must not trade as it stands."""
     with transaction.atomic():
         strategy = _locked(strategy_id)
-        parse_config(strategy.kind, strategy.config)
+        config = parse_config(strategy.kind, strategy.config)
         pairs = _enabled_pairs(strategy)
         if not pairs:
             raise ControlError(f"{strategy.name} has no enabled pair: add one before starting it")
         check_pairs(pairs)
         _check_cycles(strategy, pairs)
+        check_alternates(config, pairs)
         strategy.started_at = strategy.started_at or timezone.now()
         return _set_state(strategy, TradingState.ACTIVE, "started", by, reason)
 
@@ -97,7 +98,10 @@ def reconfigure_strategy(
         if expected_version is not None and strategy.version != expected_version:
             raise ControlError(f"{strategy.name} was changed by somebody else meanwhile: look again, then change it")
         before = _summary(strategy)
-        strategy.config = config_json(parse_config(strategy.kind, config))
+        parsed = parse_config(strategy.kind, config)
+        if strategy.state != TradingState.HALTED.value:
+            check_alternates(parsed, _enabled_pairs(strategy))
+        strategy.config = config_json(parsed)
         _record(strategy, "reconfigured", by, before=before, reason=reason)
         return strategy
 
@@ -139,6 +143,25 @@ def check_pairs(pairs: Collection[tuple[Account, Account]]) -> None:
             )
     if len({(primary.pk, hedge.pk) for primary, hedge in pairs}) != len(pairs):
         raise ControlError("a pair is named twice")
+
+
+def check_alternates(config: DeltaNeutralConfig, pairs: Collection[tuple[Account, Account]]) -> None:
+    """Raises ControlError for an `alternate` rung no pair could trade on: its account is missing, a primary of the
+    strategy, or on another venue or in another mode than the hedge account it stands in for."""
+    for number, rung in enumerate(config.ladder, start=1):
+        if not rung.account:
+            continue
+        found = Account.objects.filter(name=rung.account).first()
+        if found is None:
+            raise ControlError(f"rung {number}: there is no account {rung.account!r}; name one that exists")
+        for primary, hedge in pairs:
+            if found.pk == primary.pk:
+                raise ControlError(f"rung {number}: {found.name} is a primary of this strategy and cannot hedge it")
+            if (found.platform, found.mode) != (hedge.platform, hedge.mode):
+                raise ControlError(
+                    f"rung {number}: {found.name} is on {found.platform} ({found.mode}), the hedge account"
+                    f" {hedge.name} on {hedge.platform} ({hedge.mode}); an alternate stays on the same venue and mode"
+                )
 
 
 def find_cycle(edges: Iterable[tuple[uuid.UUID, uuid.UUID]]) -> list[uuid.UUID]:

@@ -14,6 +14,8 @@ DECLARE
     positions json;
     accounts json := '[]';
     tradable uuid[];
+    bounds json;
+    funds json;
 BEGIN
     IF jsonb_array_length(executions) > 0 THEN
         ledger := ledger_open(executions, at);
@@ -100,6 +102,18 @@ BEGIN
         ) r;
     END IF;
 
+    -- What is ordered in a market is judged one after the other, here and by the intake (accounts/standing.py): two
+    -- orders that would cross must not both be judged before either is written. Last of all locks, and by key, so that
+    -- nobody waits in a circle: the intake holds nothing else when it asks for its one.
+    PERFORM pg_advisory_xact_lock(locks.key) FROM (
+        SELECT DISTINCT hashtextextended('orders:' || e.market_id, 0) AS key
+        FROM strategies_exposure e
+        JOIN strategies_strategy s ON s.id = e.strategy_id
+        JOIN strategies_pair p ON p.id = e.pair_id
+        WHERE e.id = ANY(wanted) AND s.state <> 'halted' AND p.enabled
+        ORDER BY key
+    ) locks;
+
     -- Read after the locks: what other dispatches planned for these exposures is in here. A hedge whose end is doubted
     -- (accounts/ends.py) may have filled without our knowing: what is left of it is in flight still.
     SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO open_orders FROM (
@@ -126,9 +140,45 @@ BEGIN
         WHERE p.account_id = ANY(tradable) AND p.market_id = ANY(markets) AND p.size <> 0
     ) r;
 
+    -- What all our accounts together may hold there, and do hold; only where somebody set a limit.
+    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO bounds FROM (
+        SELECT m.id AS market_key, l.max_position, l.price_band,
+            CASE WHEN m.marked_at > at - interval '1 hour' THEN m.mark END AS mark,
+            coalesce(held.yes, 0) AS yes, coalesce(held.no, 0) AS no
+        FROM markets_market m
+        CROSS JOIN LATERAL (
+            SELECT coalesce(own.max_position, base.max_position) AS max_position,
+                coalesce(own.price_band, base.price_band) AS price_band
+            FROM (SELECT m.id) t(id)
+            LEFT JOIN markets_marketlimit own ON own.market_id = t.id
+            LEFT JOIN markets_marketlimit base ON base.market_id IS NULL
+        ) l
+        LEFT JOIN LATERAL (
+            SELECT sum(p.size) FILTER (WHERE p.outcome = 'yes') AS yes, sum(p.size) FILTER (WHERE p.outcome = 'no') AS no
+            FROM accounts_position p WHERE p.market_id = m.id AND l.max_position IS NOT NULL
+        ) held ON true
+        WHERE m.id = ANY(markets) AND (l.max_position IS NOT NULL OR l.price_band IS NOT NULL)
+    ) r;
+
+    -- What each account can still pay: the collateral its venue told of lately, less what our open buys reserve and
+    -- what is bought and not paid on the chain yet. An account whose balance is not known is not in here.
+    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO funds FROM (
+        SELECT a.id AS account_id, a.collateral - coalesce((
+            SELECT sum(o.price * (o.size - o.filled)) FROM accounts_order o
+            WHERE o.account_id = a.id AND o.action = 'buy'
+              AND o.status IN ('submitted', 'accepted', 'unknown', 'partially_filled')
+        ), 0) - coalesce((
+            SELECT sum(f.price * f.size) FROM accounts_fill f
+            WHERE f.account_id = a.id AND f.settlement = 'matched' AND f.action = 'buy'
+        ), 0) AS free
+        FROM accounts_account a WHERE a.id = ANY(tradable) AND a.balance_at > at - interval '2 minutes'
+    ) r;
+
     RETURN json_build_object(
         'ledger', ledger, 'exposures', exposures, 'open_orders', open_orders, 'positions', positions,
-        'accounts', accounts
+        'accounts', accounts, 'bounds', bounds, 'funds', funds,
+        'venues', (SELECT coalesce(json_object_agg(v.platform, v.state), '{}') FROM markets_venuestate v),
+        'desk_state', coalesce((SELECT d.state FROM accounts_desk d WHERE d.id = 1), 'halted')
     );
 END
 $$;

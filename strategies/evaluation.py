@@ -51,6 +51,9 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
     """Its rung was ended by a refusal: look again at once."""
 
 
+_OUT_OF_MEANS = frozenset({Reason.INSUFFICIENT_COLLATERAL, Reason.INSUFFICIENT_SHARES})
+
+
 @lru_cache(maxsize=4096)
 def _config(kind: str, text: str) -> DeltaNeutralConfig:
     return parse_config(kind, msgspec.json.decode(text))
@@ -113,7 +116,10 @@ def evaluate(
     flying = sum((order.delta * _scale(order.account_id, row, config) for order in own), ZERO)
     exposure = msgspec.structs.replace(applied(row, fills, config.ratio), in_flight=flying).realigned(config.ratio)
     if rejected:
-        exposure = msgspec.structs.replace(exposure, step=refused(exposure.step, config, rejected, around.now))
+        step = exposure.step
+        if step.since is None:
+            step = msgspec.structs.replace(step, owed=abs(exposure.unhedged(config.ratio)))
+        exposure = msgspec.structs.replace(exposure, step=refused(step, config, rejected, around.now))
     spec = around.specs.get(row.market_key)
     state = build_state(row, config, exposure, resting, around, spec) if spec is not None else None
     if hold or not row.pair_enabled:
@@ -134,6 +140,11 @@ def evaluate(
     update = _update(row, exposure, plan, told, config, planned_delta, figures)
     repeated = told == row.reason
     refusals = () if repeated else tuple(_denied(planned, reason, row, cause_at) for planned, reason in denied)
+    if denied and not sent and not rejected and limited in _OUT_OF_MEANS:
+        # We know already what the venue would say: the ladder goes on as if it had.
+        gone_on = evaluate(row, fills, wake, around, rejected=limited.value, cause_at=cause_at)
+        if gone_on.update.next_rung is not None:
+            return msgspec.structs.replace(gone_on, denied=(*refusals, *gone_on.denied))
     climbed = update.rung != row.rung
     decision = None
     if orders or plan.cancels or climbed or not repeated:

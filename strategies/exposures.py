@@ -16,7 +16,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from accounts.ledger.fills import Closing, encode
 from accounts.ledger.fills import Opened as LedgerOpened
 from accounts.ledger.rows import Received
-from trading.enums import Outcome
+from trading.enums import Outcome, TradingState
 
 Connection = AsyncConnection[Any]
 Cursor = AsyncCursor[Any]
@@ -139,6 +139,25 @@ class AccountRow(msgspec.Struct, frozen=True):
     max_notional_per_day: Decimal | None
 
 
+class Bound(msgspec.Struct, frozen=True):
+    """What all our accounts together may hold in a market (`markets.models.MarketLimit`), and do hold."""
+
+    market_key: str
+    max_position: Decimal | None
+    price_band: Decimal | None
+    mark: Decimal | None
+    """The middle of its book in YES, when seen within the hour."""
+    yes: Decimal
+    no: Decimal
+
+
+class Funds(msgspec.Struct, frozen=True):
+    """What an account can still pay."""
+
+    account_id: UUID
+    free: Decimal
+
+
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """What `dispatch_open` answers: the ledger's part, then everything the decisions depend on."""
 
@@ -148,6 +167,13 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
     positions: list[PositionRow]
     accounts: list[AccountRow]
     """Primaries and alternates of the exposures whose strategy has a ladder."""
+    bounds: list[Bound]
+    """Of the markets that have a limit."""
+    funds: list[Funds]
+    """Of the accounts whose balance is known."""
+    venues: dict[str, TradingState]
+    """Platforms somebody gave a state; the others are ACTIVE."""
+    desk_state: TradingState
 
 
 _NOTIONAL = """

@@ -22,6 +22,8 @@ class Reason(StrEnum):
     REPRICED = "repriced"
     DESK_HALTED = "desk_halted"
     DESK_REDUCING = "desk_reducing"
+    VENUE_HALTED = "venue_halted"
+    VENUE_REDUCING = "venue_reducing"
     STRATEGY_HALTED = "strategy_halted"
     STRATEGY_REDUCING = "strategy_reducing"
     ACCOUNT_HALTED = "account_halted"
@@ -29,6 +31,9 @@ class Reason(StrEnum):
     MAX_ORDER = "max_order"
     MAX_POSITION = "max_position"
     MAX_NOTIONAL_PER_DAY = "max_notional_per_day"
+    MAX_MARKET_POSITION = "max_market_position"
+    INSUFFICIENT_COLLATERAL = "insufficient_collateral"
+    INSUFFICIENT_SHARES = "insufficient_shares"
     PRICE_BAND = "price_band"
     BELOW_MINIMUM = "below_minimum"
     RUNG_ENDING = "rung_ending"
@@ -51,6 +56,8 @@ TEXTS: dict[Reason, str] = {
     Reason.REPRICED: "Moved so as not to trade with another order of ours.",
     Reason.DESK_HALTED: "The desk is stopped.",
     Reason.DESK_REDUCING: "The desk only lets orders out that reduce a position.",
+    Reason.VENUE_HALTED: "Nothing is sent to this venue.",
+    Reason.VENUE_REDUCING: "This venue only gets orders that reduce a position.",
     Reason.STRATEGY_HALTED: "The strategy is stopped.",
     Reason.STRATEGY_REDUCING: "The strategy only lets orders out that reduce a position.",
     Reason.ACCOUNT_HALTED: "The hedge account is halted.",
@@ -58,7 +65,10 @@ TEXTS: dict[Reason, str] = {
     Reason.MAX_ORDER: "The largest order allowed was reached.",
     Reason.MAX_POSITION: "The largest position allowed was reached.",
     Reason.MAX_NOTIONAL_PER_DAY: "The day's notional limit was reached.",
-    Reason.PRICE_BAND: "The price lies outside the strategy's band.",
+    Reason.MAX_MARKET_POSITION: "The most all our accounts may hold in this market was reached.",
+    Reason.INSUFFICIENT_COLLATERAL: "The account cannot pay for it: its balance is reserved or spent.",
+    Reason.INSUFFICIENT_SHARES: "The account does not hold that many shares free to sell.",
+    Reason.PRICE_BAND: "The price lies outside the strategy's band, or the market's.",
     Reason.RUNG_ENDING: "The rung is over: its orders are taken off and late fills are looked for before the next one.",
     Reason.RUNG_STUCK: "The rung is over, and one of its orders neither ends nor can be cancelled.",
     Reason.NO_ACCOUNT: "The rung has no account it may trade on.",

@@ -1,17 +1,20 @@
-"""Risk before every hedge: states, sizes, day limits, price band. Pure; dispatch asks, records and shows the answer.
+"""Risk before every hedge: states, sizes, day and market limits, what the account can pay or deliver, price band.
 
-A limit that shrinks leaves the rest as need: the exposure still owes it, and the next wake tries again.
+Pure; dispatch asks, records and shows the answer. A limit that shrinks leaves the rest as need: the exposure still
+owes it, and the next wake tries again. Orders nobody hedges with are judged by `accounts.limits`.
 """
 
 from decimal import Decimal, localcontext
 
 import msgspec
 
+from accounts.limits import reducible as reducible_shares
+from strategies.config import PricePolicy
 from strategies.handlers.plan import HedgeState, PlannedHedge
 from strategies.handlers.sizing import meets_minimum, sendable
 from strategies.reasons import Reason
 from trading.enums import Action, Outcome, TradingState
-from trading.values import ZERO
+from trading.values import ONE, ZERO
 
 _PREC = 60
 
@@ -46,6 +49,8 @@ def check(planned: PlannedHedge, state: HedgeState) -> Verdict:
     price, size = planned.order.price, planned.order.shares
     if not state.config.min_price <= price <= state.config.max_price:
         return Deny(Reason.PRICE_BAND)
+    if _is_off_the_mark(planned, state):
+        return Deny(Reason.PRICE_BAND)
     reason: Reason | None = None
     for limit, why in _limits(planned, state):
         if limit < size:
@@ -57,9 +62,10 @@ def check(planned: PlannedHedge, state: HedgeState) -> Verdict:
 
 
 def check_states(state: HedgeState) -> Deny | None:
-    """Deny when the desk, the strategy or the hedge account is halted: nothing at all may leave."""
+    """Deny when the desk, the venue, the strategy or the hedge account is halted: nothing at all may leave."""
     for trading_state, reason in (
         (state.desk_state, Reason.DESK_HALTED),
+        (state.venue_state, Reason.VENUE_HALTED),
         (state.strategy_state, Reason.STRATEGY_HALTED),
         (state.hedge_account.state, Reason.ACCOUNT_HALTED),
     ):
@@ -82,9 +88,14 @@ def after(planned: PlannedHedge, state: HedgeState) -> HedgeState:
     positions = dict(state.hedge_positions)
     change = order.shares if order.action is Action.BUY else -order.shares
     positions[order.side] = positions.get(order.side, ZERO) + change
+    everywhere = dict(state.market_positions)
+    everywhere[order.side] = everywhere.get(order.side, ZERO) + change
+    spent = planned.notional if order.action is Action.BUY else ZERO
     return msgspec.structs.replace(
         state,
         hedge_positions=positions,
+        market_positions=everywhere,
+        free=None if state.free is None else state.free - spent,
         day_notional=state.day_notional + planned.notional,
         strategy_day_notional=state.strategy_day_notional + planned.notional,
     )
@@ -96,6 +107,7 @@ def _limits(planned: PlannedHedge, state: HedgeState) -> list[tuple[Decimal, Rea
     limits: list[tuple[Decimal, Reason]] = []
     for trading_state, reason in (
         (state.desk_state, Reason.DESK_REDUCING),
+        (state.venue_state, Reason.VENUE_REDUCING),
         (state.strategy_state, Reason.STRATEGY_REDUCING),
         (account.state, Reason.ACCOUNT_REDUCING),
     ):
@@ -109,6 +121,14 @@ def _limits(planned: PlannedHedge, state: HedgeState) -> list[tuple[Decimal, Rea
             for most in (config.max_position, account.max_position)
             if most is not None
         ]
+        if state.market_max_position is not None:
+            everywhere = state.market_positions.get(order.side, ZERO) + state.buying(order.side, anywhere=True)
+            limits.append((state.market_max_position - everywhere, Reason.MAX_MARKET_POSITION))
+        if state.free is not None:
+            with localcontext(prec=_PREC):
+                limits.append((state.free / order.price, Reason.INSUFFICIENT_COLLATERAL))
+    else:
+        limits.append((state.held_free(order.side), Reason.INSUFFICIENT_SHARES))
     for most, used in (
         (config.max_notional_per_day, state.strategy_day_notional),
         (account.max_notional_per_day, state.day_notional),
@@ -120,13 +140,15 @@ def _limits(planned: PlannedHedge, state: HedgeState) -> list[tuple[Decimal, Rea
 
 
 def reducible(planned: PlannedHedge, state: HedgeState) -> Decimal:
-    """How many of the leg's shares lower what the hedge account holds.
-
-    A sale of held shares does; a purchase does as far as it pairs with shares of the other outcome held net.
-    """
+    """How many of the leg's shares lower what the account holds: the same rule for everybody's orders."""
     order = planned.order
-    if order.action is Action.SELL:
-        return state.held_free(order.side)
-    held = {outcome: state.hedge_positions.get(outcome, ZERO) for outcome in Outcome}
-    net_other = held[order.side.opposite] - held[order.side] - state.buying(order.side)
-    return max(net_other, ZERO)
+    return reducible_shares(order.side, order.action, state.hedge_positions, state.going)
+
+
+def _is_off_the_mark(planned: PlannedHedge, state: HedgeState) -> bool:
+    """Whether a hedge that no loss bounds (`mirror`) lies outside the market's band. The others are bounded by what
+    their pair may cost; to hold them back because the market has moved would only leave the fill unhedged."""
+    if state.config.price_policy is not PricePolicy.MIRROR or state.price_band is None or state.mark is None:
+        return False
+    price = planned.order.price if planned.order.side is Outcome.YES else ONE - planned.order.price
+    return abs(price - state.mark) > state.price_band

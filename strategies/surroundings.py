@@ -12,7 +12,7 @@ from accounts.ledger.rows import OrderProgress
 from accounts.levels import HEDGE, NO_NEW, lets_out
 from strategies.config import DeltaNeutralConfig
 from strategies.exposure import ExposureState
-from strategies.exposures import AccountRow, ExposureRow, OpenOrder
+from strategies.exposures import AccountRow, Bound, ExposureRow, OpenOrder
 from strategies.handlers.plan import AccountView, HedgeState, RestingOrder, Standing
 from trading.enums import Action, OrderStatus, Outcome, TradingState
 from trading.instruments import Book, MarketSpec
@@ -37,6 +37,12 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     accounts: Mapping[UUID, AccountRow] = {}
     """Primaries and alternates of the exposures that have a ladder."""
+    bounds: Mapping[str, Bound] = {}
+    """By market, what all our accounts together may hold there; a market without a limit is not in it."""
+    funds: Mapping[UUID, Decimal] = {}
+    """By account, what it can still pay; unknown when it is not in it."""
+    venues: Mapping[str, TradingState] = {}
+    desk_state: TradingState = TradingState.ACTIVE
 
 
 def adjusted(open_orders: Sequence[OpenOrder], moved: Sequence[OrderProgress]) -> list[OpenOrder]:
@@ -88,6 +94,7 @@ def build_state(
     day = around.day_notional
     account = row.hedge_id
     primary = around.accounts.get(row.primary_id) if config.ladder else None
+    bound = around.bounds.get(row.market_key)
     return HedgeState(
         strategy_id=row.strategy_id,
         pair_id=row.pair_id,
@@ -115,7 +122,13 @@ def build_state(
         book=around.books.get(row.market_key),
         desk_state=TradingState.HALTED
         if row.desk_stopped and not lets_out(row.desk_level or NO_NEW, HEDGE)
-        else TradingState.ACTIVE,
+        else around.desk_state,
+        venue_state=around.venues.get(spec.platform.value, TradingState.ACTIVE),
+        free=around.funds.get(account),
+        market_max_position=bound.max_position if bound is not None else None,
+        market_positions={Outcome.YES: bound.yes, Outcome.NO: bound.no} if bound is not None else {},
+        mark=bound.mark if bound is not None else None,
+        price_band=bound.price_band if bound is not None else None,
         strategy_state=TradingState(row.strategy_state),
         primary=_standing(primary, row, around) if primary is not None else None,
         alternates=_alternates(row, config, around) if config.ladder else {},
@@ -142,6 +155,7 @@ def _standing(account: AccountRow, row: ExposureRow, around: Surroundings) -> St
         positions=around.positions.get((account.id, row.market_key), {}),
         unsettled=around.unsettled.get((account.id, row.market_key), {}),
         day_notional=_account_notional(account.id, around),
+        free=around.funds.get(account.id),
         fits=(account.platform, account.mode) == (row.hedge_platform, row.hedge_mode),
     )
 

@@ -148,7 +148,9 @@ def _preview(request: Request, level: str) -> str:
     if level == FLATTEN:
         lines.append(f"{seen.holdings} holdings, {amount(seen.shares)} shares, will be sold.")
         if seen.halted_holders:
-            lines.append(f"⚠️ Halted, so nothing of theirs is sold: {esc(', '.join(seen.halted_holders[:10]))}")
+            lines.append(f"⚠️ Halted, and sold all the same: {esc(', '.join(seen.halted_holders[:10]))}")
+        if seen.unreachable_holders:
+            lines.append(f"⚠️ No key or no connection, so not sold yet: {esc(', '.join(seen.unreachable_holders[:10]))}")
     return "\n".join(lines)
 
 

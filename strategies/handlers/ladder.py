@@ -23,9 +23,10 @@ SWEEP_PATIENCE = timedelta(seconds=10)
 STUCK_AFTER = timedelta(seconds=30)
 """An order that neither ends nor can be cancelled for so long after its rung is something a person should know."""
 
-NO_FUNDS = ("insufficient_collateral_balance", "insufficient_collateral_allowance")
+NO_FUNDS = ("insufficient_collateral", "insufficient_shares")
 CLOSED = ("market_not_trading", "market_closed")
-"""Parts of the venues' slugs for refusals that trying again cannot mend."""
+"""Parts of the slugs, the venues' and our own, for refusals that trying again cannot mend. Shares that a venue does not
+find are in the ledger alone: no later try delivers them from that account (the imbalance check tells a person)."""
 
 
 class Hedge(Protocol):
@@ -72,7 +73,8 @@ def climb(wake: Wake, state: HedgeState, hedge: Hedge) -> Plan:
 def refused(step: Step, config: DeltaNeutralConfig, slug: str, now: datetime) -> Step:
     """The step after the venue refused an order with `slug`.
 
-    Without funds, the next rung that trades on another account, else the pause; in a closed market the pause.
+    Without collateral, shares or their allowance, the next rung that trades on another account, else the pause; in a
+    closed market the pause.
     Anything else is tried again until the rung's time is over.
     """
     if step.next_rung is not None or not config.ladder or step.rung >= len(config.ladder):
@@ -179,7 +181,7 @@ def _is_over_hedged(state: HedgeState) -> bool:
 
 def _stands_still(state: HedgeState) -> bool:
     """Nothing at all may leave: the clock begins anew once it may."""
-    halted = TradingState.HALTED in (state.desk_state, state.strategy_state)
+    halted = TradingState.HALTED in (state.desk_state, state.venue_state, state.strategy_state)
     return halted or state.market.status is not MarketStatus.OPEN
 
 

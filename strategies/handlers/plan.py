@@ -45,6 +45,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     positions: Mapping[Outcome, Decimal] = {}
     unsettled: Mapping[Outcome, Decimal] = {}
     day_notional: Decimal = ZERO
+    free: Decimal | None = None
     fits: bool = True
     """False when it is on another venue, or paper with live: then nothing of this exposure goes there."""
 
@@ -102,6 +103,16 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
     book: Book | None = None
     desk_state: TradingState = TradingState.ACTIVE
     strategy_state: TradingState = TradingState.ACTIVE
+    venue_state: TradingState = TradingState.ACTIVE
+    free: Decimal | None = None
+    """Collateral the hedge account can still pay, open buys taken off; None when its balance is not known."""
+    market_max_position: Decimal | None = None
+    """Most shares of one outcome that all our accounts together may hold in this market."""
+    market_positions: Mapping[Outcome, Decimal] = {}
+    """What they hold; only given with that limit."""
+    mark: Decimal | None = None
+    """The middle of the book when last seen, in YES; only given with a band."""
+    price_band: Decimal | None = None
     unsettled: Mapping[Outcome, Decimal] = {}
     """Of `hedge_positions`, what was bought and is not settled: a venue refuses to sell it (venues/predict.md 5.3)."""
 
@@ -131,6 +142,7 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
             hedge_positions=standing.positions,
             unsettled=standing.unsettled,
             day_notional=standing.day_notional,
+            free=standing.free,
             scale=scale,
         )
 
@@ -149,16 +161,28 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
         settled = self.hedge_positions.get(outcome, ZERO) - self.unsettled.get(outcome, ZERO)
         return max(settled - reserved, ZERO)
 
-    def buying(self, outcome: Outcome) -> Decimal:
-        """Shares of `outcome` the hedge account's open buys may still bring."""
+    def buying(self, outcome: Outcome, *, anywhere: bool = False) -> Decimal:
+        """Shares of `outcome` the hedge account's open buys may still bring; with `anywhere` those of all accounts."""
         return sum(
             (
                 order.remaining
                 for order in self.own_resting
-                if order.account_id == self.hedge_account.id and order.outcome is outcome and order.action is Action.BUY
+                if (anywhere or order.account_id == self.hedge_account.id)
+                and order.outcome is outcome
+                and order.action is Action.BUY
             ),
             ZERO,
         )
+
+    @property
+    def going(self) -> Mapping[tuple[Outcome, Action], Decimal]:
+        """What the hedge account's open orders may still trade."""
+        sums: dict[tuple[Outcome, Action], Decimal] = {}
+        for order in self.own_resting:
+            if order.account_id == self.hedge_account.id:
+                key = (order.outcome, order.action)
+                sums[key] = sums.get(key, ZERO) + order.remaining
+        return sums
 
 
 class PlannedHedge(msgspec.Struct, frozen=True, kw_only=True):
