@@ -42,10 +42,11 @@ from strategies.specs import SpecBook
 from strategies.surroundings import Surroundings, adjusted
 from strategies.watching import REJECTED
 from streams.killpoints import reach
-from trading.enums import OrderStatus, Outcome
+from trading.enums import Action, OrderStatus, Outcome
 from trading.errors import TradingError
 from trading.events import Event
 from trading.instruments import Book, MarketSpec
+from trading.values import ZERO
 
 Connection = AsyncConnection[Any]
 log = structlog.get_logger()
@@ -121,6 +122,10 @@ class Dispatcher:
                 specs=self._specs,
                 books=self._books,
                 now=now,
+                bounds={bound.market_key: bound for bound in opened.bounds},
+                funds={funds.account_id: funds.free for funds in opened.funds},
+                venues=opened.venues,
+                desk_state=opened.desk_state,
             )
             evaluations, sent = self._decide(rows, batch.fills, looked_at, inbox.rejections, around)
             reach("dispatch.signed")
@@ -243,9 +248,16 @@ def _held(
 
 
 def _with_planned(around: Surroundings, evaluation: Evaluation) -> Surroundings:
-    """The surroundings once this exposure's new orders are among the open ones: the next one must not cross them."""
+    """The surroundings once this exposure's new orders are among the open ones: the next one must not cross them, nor
+    spend what they spend."""
     if not evaluation.orders:
         return around
+    funds, day = dict(around.funds), dict(around.day_notional)
+    for order in evaluation.orders:
+        notional, key = order.price * order.size, (order.account_id, order.strategy_id)
+        day[key] = day.get(key, ZERO) + notional
+        if order.action is Action.BUY and order.account_id in funds:
+            funds[order.account_id] -= notional
     planned = [
         OpenOrder(
             order.id,
@@ -261,4 +273,4 @@ def _with_planned(around: Surroundings, evaluation: Evaluation) -> Surroundings:
         )
         for order in evaluation.orders
     ]
-    return msgspec.structs.replace(around, open_orders=[*around.open_orders, *planned])
+    return msgspec.structs.replace(around, open_orders=[*around.open_orders, *planned], funds=funds, day_notional=day)
