@@ -107,12 +107,3 @@ def test_fill_leads_to_its_waterfall(log_in: LogIn, viewer: User) -> None:
     page.click(f"#fill-{fill.pk} a")
     expect(page.locator(".waterfall tbody tr")).to_have_count(5)
     expect(page.locator("#trace")).to_contain_text("2.14")
-
-
-@pytest.mark.parametrize("path", ["/", "/strategies/", "/strategies/new", "/logs/"])
-def test_phone_scrolls_in_one_direction_only(log_in: LogIn, trader: User, path: str) -> None:
-    now = timezone.now()
-    add_fills(make_desk(now), now, 10)
-    page = log_in("trader", viewport={"width": 390, "height": 844})
-    page.goto(path)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -1,9 +1,5 @@
-"""Accounts, orders, markets and first run in a real browser: wizard, CSV, ticket, bulk change, live, small screens.
+"""Accounts, orders, markets and first run in a real browser: wizard, CSV, ticket, bulk change, live, small screens."""
 
-With `HEDGEROW_PICTURES` set to a folder the last test leaves a picture of every page there.
-"""
-
-import os
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -124,30 +120,3 @@ def test_changed_account_shows_without_a_reload(log_in: LogIn, trader: User, des
         publish_now(client, ACCOUNT_EVENTS, event)
     expect(page.locator(f"#account-{account.pk}")).to_contain_text("Reducing", timeout=4_000)
     expect(page.locator("[aria-label='Mark predict-07']")).to_be_checked()
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
-def test_every_page_opens_and_fits(log_in: LogIn, operator: User, desk: None, scheme: str, width: int) -> None:
-    page = log_in("operator", viewport={"width": width, "height": 860}, color_scheme=scheme)
-    account = Account.objects.get(name="predict-02")
-    order = Order.objects.filter(status="unknown").get()
-    pages = {
-        "accounts": "/accounts/",
-        "account": f"/accounts/{account.pk}/",
-        "account-add": "/accounts/add",
-        "account-import": "/accounts/import",
-        "orders": "/orders/",
-        "order": f"/orders/{order.pk}/",
-        "order-new": "/orders/new?market=predict:100",
-        "markets": "/markets/",
-        "market": "/markets/predict:100/",
-        "setup": "/setup/",
-    }
-    folder = os.environ.get("HEDGEROW_PICTURES")
-    for name, address in pages.items():
-        page.goto(address)
-        expect(page.locator("h1").first).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
-        if folder:
-            kind = "phone" if width < 500 else scheme
-            page.screenshot(path=Path(folder) / f"{name}-{kind}.png", full_page=width < 500 and name != "orders")
