@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from bot.linking import CODE_LIFE, make_code, set_blocked
-from bot.models import Callback, LinkCode, OutboxMessage, ResultPoint, SeenUpdate, TelegramChat
+from bot.models import Callback, LinkCode, OutboxMessage, SeenUpdate, TelegramChat
 from identity.admin_actions import Given, ReasonedAction
 from identity.admin_panels import SHOWN, Panel
-from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, amount, person_of
+from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, person_of
 from identity.models import User
 from identity.roles import Role, has_role
 from trading.errors import InvalidValue
@@ -89,14 +89,6 @@ class SeenUpdateAdmin(ReadOnlyAdmin):
     list_display = ("update_id", "at")
     search_fields = ("=update_id",)
     ordering = ("-update_id",)
-
-
-@admin.register(ResultPoint)
-class ResultPointAdmin(ReadOnlyAdmin):
-    """The points of the daily summary's curve."""
-
-    list_display = ("at", amount("result"), amount("open_shares"), "fills")
-    ordering = ("-at",)
 
 
 @admin.action(description="Make a Telegram link code")

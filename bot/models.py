@@ -142,18 +142,3 @@ class SeenUpdate(models.Model):
 
     def __str__(self) -> str:
         return str(self.update_id)
-
-
-class ResultPoint(models.Model):
-    """The desk's result at a moment, for the summary's curve."""
-
-    at = models.DateTimeField(unique=True)
-    result = AmountField()
-    open_shares = AmountField()
-    fills = models.PositiveIntegerField(default=0, help_text="Since midnight UTC.")
-
-    class Meta:
-        ordering = ["at"]
-
-    def __str__(self) -> str:
-        return f"{self.at:%F %H:%M} {self.result.normalize():f}"

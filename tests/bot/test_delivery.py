@@ -98,6 +98,28 @@ def test_message_claimed_by_a_dead_bot_comes_marked(start_bot: Start, link: Link
     wait_for(lambda: person.texts() == [f"↻ Perhaps a repeat: {REPEAT}.\nclaimed"])
 
 
+def test_bot_killed_between_send_and_note_tells_again_and_says_so(
+    start_process: Callable[[], Any], start_bot: Start, link: Link, viewer: User, telegram: Telegram
+) -> None:
+    """It arrived and its answer did not, which nobody can know. Twice and marked is better than perhaps never."""
+    person = link(viewer)
+    telegram.faults(hold_answers=1)
+    leader = start_process()
+    tell(person, "the engine is gone")
+    wait_for(lambda: person.texts() == ["the engine is gone"], 30)
+    assert OutboxMessage.objects.get().status == "sending"
+    leader.kill()
+    leader.wait()
+    telegram.faults()
+    start_bot()
+    wait_for(lambda: len(person.texts()) == 2, 20)
+    assert person.texts()[1] == f"↻ Perhaps a repeat: {REPEAT}.\nthe engine is gone"
+    wait_for(is_settled)
+    start_bot()
+    time.sleep(0.8)
+    assert len(person.texts()) == 2
+
+
 def test_person_who_blocked_the_bot_is_left_alone(bot: BotThread, link: Link, viewer: User, telegram: Telegram) -> None:
     person = link(viewer)
     telegram.faults(blocked=[person.id])

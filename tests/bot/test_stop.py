@@ -1,17 +1,20 @@
 """The emergency stop from a chat: asked twice, expiring, for the right role, and while everything else is busy."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 
 import psycopg
 import pytest
+from django.utils import timezone
 
-from accounts.models import Desk
+from accounts.models import Desk, Order, Position
 from bot.callbacks import encode_data
 from bot.models import Callback
 from identity.models import AuditEntry, User
 from tests.bot.conftest import BotThread, Person, wait_for
-from tests.desk_rows import DeskRows
+from tests.desk_rows import DeskRows, add_fills
 
 Link = Callable[..., Person]
 
@@ -107,6 +110,59 @@ def test_only_an_admin_lifts_the_stop(bot: BotThread, link: Link, trader: User, 
     assert "trades again" in admin.press(admin.press(admin.ask("/resume checked"), "Trade again"), "Yes")["plain"]
     assert not Desk.objects.get().stopped
     assert AuditEntry.objects.get(action="desk.lifted").reason == "checked"
+
+
+def test_stop_works_while_every_other_lane_hangs(
+    bot: BotThread, link: Link, trader: User, operator: User, desk: DeskRows, database_url: str
+) -> None:
+    """Commands, health, strategies, alerts and watch all wait for locked tables: the stop needs none of them."""
+    person, admin = link(trader), link(operator)
+    with psycopg.connect(database_url) as conn:
+        for table in (
+            "accounts_position",
+            "accounts_account",
+            "accounts_order",
+            "strategies_strategy",
+            "bot_outboxmessage",
+        ):
+            conn.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        for somebody in (person, admin):
+            for said in ("/positions", "/health", "/strategy_stop", "/status", "/orders", "/health", "/strategies"):
+                somebody.say(said)
+        began = time.monotonic()
+        shown = person.ask("/stop the venue is wrong")
+        assert "The figures do not come in time. The stop works without them." in shown["plain"]
+        asked = person.press(shown, "Cancel all")
+        assert "The figures do not come in time" in asked["plain"]
+        assert "Stopped." in person.press(asked, "Yes")["plain"]
+        assert time.monotonic() - began < 8
+        assert Desk.objects.get().level == "cancel_all"
+        assert len(person.heard()) == 1, "nothing else was answered meanwhile"
+        conn.rollback()
+    wait_for(lambda: len(person.heard()) >= 8, 20)
+
+
+def test_stop_says_what_each_level_would_do(bot: BotThread, link: Link, trader: User, desk: DeskRows) -> None:
+    add_fills(desk, timezone.now(), 4)
+    Order.objects.update(status="accepted", filled=0)
+    holder = desk.pairs[0].primary
+    Position.objects.create(
+        account=holder, market=desk.markets[0], outcome="yes", size=30, cost=12, updated_at=timezone.now()
+    )
+    person = link(trader)
+    shown = person.ask("/stop")
+    assert "Orders still at the venues: 4, of them unknown: 0" in shown["plain"]
+    assert "they stay and may fill" in person.press(shown, "No new")["plain"]
+    cancels = person.press(person.ask("/stop"), "Cancel all")["plain"]
+    worth = sum((order.price * order.size for order in Order.objects.all()), Decimal(0))
+    assert f"4 orders at the venues, worth {worth.normalize():f} USDT: each will be cancelled" in cancels
+    flat = person.press(person.ask("/stop"), "Flatten")
+    assert "1 holdings, 30 shares, will be sold" in flat["plain"]
+    done = person.press(flat, "Yes")
+    far = person.press(done, "How far it is")["plain"]
+    assert "Orders still at the venues: 4" in far
+    assert "Holdings: 1" in far
+    assert "It is not done yet." in far
 
 
 @pytest.mark.parametrize("commands", [12])

@@ -50,7 +50,7 @@ def test_every_model_of_every_app_is_registered() -> None:
 
 
 def test_search_is_offered_where_there_is_much_to_search() -> None:
-    small = {"accounts.Desk", "accounts.EquityPoint", "bot.ResultPoint", "markets.VenueState"}
+    small = {"accounts.Desk", "accounts.EquityPoint", "markets.VenueState"}
     lacking = {model._meta.label for model in tables() if not admin.site._registry[model].search_fields}
     assert lacking <= small
 

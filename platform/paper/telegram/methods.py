@@ -15,6 +15,7 @@ from paper.telegram.markup import MOST_CAPTION, MOST_TEXT, check_keyboard, plain
 from paper.telegram.server import SERVER, Server
 
 BOT_NAME = "hedgerow_paper_bot"
+HOLD_S = 3600
 _COMMAND = re.compile(r"^[a-z0-9_]{1,32}$")
 Fields = Mapping[str, Any]
 
@@ -38,6 +39,10 @@ async def answer(request: web.Request) -> web.StreamResponse:
         server.faults.drop_answers -= 1
         if request.transport is not None:
             request.transport.abort()
+    if method.lower() in SENDING and server.faults.hold_answers > 0:
+        server.faults.hold_answers -= 1
+        server.counts["held"] += 1
+        await asyncio.sleep(HOLD_S)
     return respond({"ok": True, "result": result})
 
 

@@ -48,6 +48,8 @@ class Faults(msgspec.Struct, kw_only=True):
     retry_after: int = 1
     drop_answers: int = 0
     """So many messages are taken, and then the connection is cut instead of answered."""
+    hold_answers: int = 0
+    """So many messages are taken and never answered; the connection stays open."""
     duplicate: bool = False
     """Every update is handed out once more after it was confirmed."""
     blocked: list[int] = msgspec.field(default_factory=list)
