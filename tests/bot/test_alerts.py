@@ -5,18 +5,23 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
+import msgspec
 import pytest
 from django.utils import timezone
 
 from accounts.models import EquityPoint
+from alerts.kinds import AlertKind
 from alerts.models import Alert
 from alerts.raising import raise_alert
+from bot.access import Speaker
+from bot.commands.alerting import change_wishes, mute_for
+from bot.commands.registry import Request
 from bot.models import Kind, OutboxMessage, TelegramChat
-from bot.notices import due_at, quiet_end
-from bot.watch import record_owed, record_summary
+from bot.notices import due_at, handle_event, kind_of, quiet_end, wants
+from bot.watch import missed_notices, record_owed, record_summary
 from identity.models import AuditEntry, User
 from tests.bot.conftest import BotThread, Person, wait_for
-from tests.desk_rows import DeskRows
+from tests.desk_rows import DeskRows, make_fill
 from trading.enums import Action, OrderStatus, Outcome, Platform, Severity
 from trading.events import (
     ACCOUNT_EVENTS,
@@ -242,3 +247,135 @@ def test_summary_comes_once_a_day_with_a_picture(bot: BotThread, link: Link, vie
     chat.refresh_from_db()
     assert record_summary(chat, timezone.now()) is False
     assert len(person.heard()) == 1
+
+
+def test_fill_of_a_hedge_says_what_it_hedges(
+    bot: BotThread, link: Link, viewer: User, desk: DeskRows, publish: Publish
+) -> None:
+    person = link(viewer)
+    primary, order = make_fill(desk.exposures[0], timezone.now(), 1, latency_us=17_340)
+    order.save()
+    hedge = Fill(
+        account_id=str(order.account_id),
+        account_name=order.account.name,
+        market_id="100",
+        side=Outcome.NO,
+        action=Action.BUY,
+        price=Decimal("0.45"),
+        shares=Decimal(20),
+        order_hash=order.order_hash,
+        trade_id="hedge-1",
+    )
+    publish(FILL_EVENTS, fill(desk, 20))
+    publish(FILL_EVENTS, Event(id=uuid4(), timestamp=datetime.now(UTC), platform=Platform.PREDICT, data=hedge))
+    wait_for(lambda: OutboxMessage.objects.count() == 2)
+    leave_at_once()
+    said = wait_for(person.texts)[0].splitlines()
+    assert said[0] == "2 × fills"
+    assert sorted(said[1:]) == [
+        "buy 20 no @ 0.45 · predict-02 · Will BTC close above 120,000 on Friday? · hedge of predict-01, 17.3 ms",
+        "buy 20 yes @ 0.55 · predict-01 · Will BTC close above 120,000 on Friday?",
+    ]
+    row = primary
+    row.pk, row.account, row.order_hash, row.exposure_id = None, order.account, order.order_hash, order.exposure_id
+    row.save()
+    assert "predict-02 · hedge of predict-01, 17.3 ms · matched" in person.ask("/fills")["plain"]
+
+
+def test_refused_hedge_is_called_a_hedge(desk: DeskRows) -> None:
+    event = refused(desk, OrderStatus.REJECTED)
+    hedge = msgspec.structs.replace(event.data, exposure_id=str(desk.exposures[0].pk))
+    told = handle_event(msgspec.structs.replace(event, data=hedge))
+    assert told is not None
+    assert "Hedge rejected" in told.text
+
+
+def test_every_kind_of_alert_has_a_switch() -> None:
+    """Only what concerns no trading may stand under `every other alert`."""
+    assert {kind for kind in AlertKind if kind_of(kind) is Kind.ALERT} == {AlertKind.DEAD_LETTERS}
+    assert kind_of("proxy_down") is Kind.CONNECTION
+    assert kind_of("nothing_known") is Kind.ALERT
+
+
+@pytest.mark.parametrize(
+    ("dedup_key", "subject", "accounts", "traced"),
+    [
+        ("unreconciled:{account}", "predict-01", 1, False),
+        ("hedge_rejected:{exposure}", "delta neutral: predict-01 in predict:100", 2, False),
+        ("order_unknown:{order}", "an order", 1, True),
+        ("imbalance:x", "predict-01 in predict:100", 1, False),
+        ("engine_missing:engine", "the desk", 0, False),
+    ],
+)
+def test_alert_knows_its_accounts_and_its_order(
+    dedup_key: str, subject: str, accounts: int, traced: bool, desk: DeskRows
+) -> None:
+    _, order = make_fill(desk.exposures[0], timezone.now(), 1)
+    order.save()
+    pair = desk.pairs[0]
+    key = dedup_key.format(account=pair.primary_id, exposure=desk.exposures[0].pk, order=order.pk)
+    kind = dedup_key.partition(":")[0]
+    raise_alert(Severity.WARNING, kind, subject, "words", dedup_key=key)
+    (notice,) = missed_notices(timezone.now())
+    assert len(notice.account_ids) == accounts
+    labels = [button.label for button in notice.buttons]
+    assert labels[0] == "Acknowledge"
+    assert ("Trace" in labels) is traced
+    assert ("Halt account…" in labels) is (accounts == 1)
+    other = TelegramChat(kinds=list(Kind.values), linked_at=timezone.now() - timedelta(1), accounts=[uuid4()])
+    assert wants(other, notice) is (accounts == 0)
+    other.accounts.append(pair.primary_id if accounts != 1 or not traced else order.account_id)
+    assert wants(other, notice)
+
+
+def test_alert_is_traced_and_its_account_halted_by_its_buttons(
+    bot: BotThread, link: Link, trader: User, viewer: User, desk: DeskRows
+) -> None:
+    person, other = link(trader), link(viewer)
+    _, order = make_fill(desk.exposures[0], timezone.now(), 1)
+    order.save()
+    key = f"order_unknown:{order.pk}"
+    raise_alert(Severity.CRITICAL, AlertKind.ORDER_UNKNOWN, "predict-02 in predict:100", "five minutes", dedup_key=key)
+    message = wait_for(person.heard)[0]
+    assert "Order of unknown outcome" in message["plain"]
+    assert "Recovery keeps asking." in message["plain"]
+    assert "hedge of predict-01" in person.press(message, "Trace")["plain"]
+    asked = person.press(message, "Halt account")
+    assert "is halted" in person.press(person.press(asked, "Halt"), "Yes")["plain"]
+    order.account.refresh_from_db()
+    assert order.account.state == "halted"
+    entry = AuditEntry.objects.get(action="account.state_changed")
+    assert (entry.user, entry.who, entry.source) == (trader, "trader", "bot")
+    theirs = wait_for(other.heard)[0]
+    assert "needs the role trader" in other.press(theirs, "Halt account")["plain"]
+
+
+def test_halt_is_told_once_by_event_or_alert(
+    bot: BotThread, link: Link, viewer: User, desk: DeskRows, publish: Publish
+) -> None:
+    link(viewer)
+    who = desk.pairs[0].primary
+    data = AccountChanged(account_id=str(who.pk), account_name=who.name, what="state", value="halted")
+    publish(ACCOUNT_EVENTS, Event(id=uuid4(), timestamp=datetime.now(UTC), platform=Platform.PREDICT, data=data))
+    wait_for(lambda: OutboxMessage.objects.filter(kind="halt").count() == 1)
+    raise_alert(Severity.WARNING, AlertKind.ACCOUNT_HALTED, who.name, "by trader", dedup_key=f"account_halted:{who.pk}")
+    raise_alert(Severity.WARNING, AlertKind.ACCOUNT_HALTED, "predict-09", "while the bus was away")
+    raise_alert(Severity.WARNING, AlertKind.DEAD_LETTERS, "fill_events", "after it")
+    wait_for(lambda: OutboxMessage.objects.filter(kind="alert").exists())
+    halts = OutboxMessage.objects.filter(kind="halt").values_list("text", flat=True)
+    assert sorted("predict-09" in text for text in halts) == [False, True]
+
+
+def test_unmuted_chat_still_keeps_its_quiet_hours(database_url: str, viewer: User) -> None:
+    now = datetime(2026, 3, 1, 23, tzinfo=UTC)
+    chat = TelegramChat.objects.create(
+        user=viewer, telegram_id=5, linked_at=now, quiet_from=time(22), quiet_to=time(7), muted_until=now + timedelta(2)
+    )
+    request = Request(Speaker(viewer, chat), now, arguments={"minutes": 0})
+    morning = datetime(2026, 3, 2, 7, tzinfo=UTC)
+    for key, priority, due in (("held", 0, chat.muted_until), ("critical", 1, now)):
+        OutboxMessage.objects.create(chat=chat, key=key, text=key, due_at=due or now, created_at=now, priority=priority)
+    assert "after the quiet hours" in mute_for(request).text
+    assert dict(OutboxMessage.objects.values_list("key", "due_at")) == {"held": morning, "critical": now}
+    change_wishes(Request(Speaker(viewer, chat), now, words=("quiet", "off")))
+    assert OutboxMessage.objects.get(key="held").due_at == now
