@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from identity.back_office import ReadOnlyAdmin, amount
-from markets.models import Market
+from markets.models import Market, MarketLimit, VenueState
 
 
 @admin.register(Market)
@@ -17,3 +17,21 @@ class MarketAdmin(ReadOnlyAdmin):
     list_filter = ("platform", "status", "category", "is_neg_risk", ("synced_at", admin.EmptyFieldListFilter))
     search_fields = ("id", "market_id", "title", "slug", "condition_id")
     ordering = ("title", "id")
+
+
+@admin.register(VenueState)
+class VenueStateAdmin(ReadOnlyAdmin):
+    """Whether we trade at a venue at all, since when and why."""
+
+    list_display = ("platform", "state", "reason", "changed_by", "changed_at")
+    ordering = ("platform",)
+
+
+@admin.register(MarketLimit)
+class MarketLimitAdmin(ReadOnlyAdmin):
+    """What all accounts together may do in one market; the row without a market holds for every other."""
+
+    list_display = ("__str__", amount("max_position"), amount("price_band"), "changed_by", "changed_at")
+    search_fields = ("market__title", "=market__market_id")
+    list_select_related = ("market",)
+    ordering = ("-changed_at",)
