@@ -52,7 +52,9 @@ class OrderFilter:
         if self.account:
             rows = rows.filter(self._account())
         if self.market:
-            rows = rows.filter(Q(market_id=self.market) | Q(market__market_id=self.market))
+            rows = rows.filter(
+                Q(market_id=self.market) | Q(market__market_id=self.market) | Q(market__title__icontains=self.market)
+            )
         if self.status:
             known = STATUS_GROUPS.get(self.status, [self.status])
             rows = rows.filter(status__in=known)

@@ -15,6 +15,7 @@ from accounts.models import Account, Desk
 from accounts.trade import check_order
 from markets.fields import choices
 from markets.models import Market
+from markets.querysets import find_market, load_picks
 from trading.commands import PlaceOrder
 from trading.enums import Action, FeeKind, OrderType, Outcome, Platform, TradingState
 from trading.errors import InvalidValue
@@ -22,12 +23,21 @@ from trading.fees import taker_fee
 from trading.values import exact
 
 
+PICKER = {
+    "list": "market-picks",
+    "hx-get": "/markets/picks",
+    "hx-trigger": "input changed delay:150ms",
+    "hx-target": "#market-picks",
+}
+"""A text field that offers markets while somebody types. Without JavaScript it offers the first ones."""
+
+
 class TicketForm(forms.Form):
     """One order. `client_order_id` is made with the form, so that pressing twice is one order."""
 
     account = forms.ModelChoiceField(Account.objects.none(), empty_label="Choose an account")
     market = forms.CharField(
-        max_length=120, label="Market", help_text="Its key, like predict:123: find it under Markets."
+        max_length=300, label="Market", help_text="Type a part of its title and choose, or give its key or exact title."
     )
     side = forms.ChoiceField(choices=choices(Outcome), label="Outcome")
     action = forms.ChoiceField(choices=choices(Action))
@@ -46,6 +56,14 @@ class TicketForm(forms.Form):
             self.fields[name].widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})
         for name in ("market", "reason"):
             self.fields[name].widget.attrs["autocomplete"] = "off"
+        self.fields["market"].widget.attrs |= PICKER
+        self.picks = load_picks("")
+
+    def clean_market(self) -> str:
+        """The key of the market that is meant; what names none is left for the trade path to refuse in its words."""
+        typed: str = self.cleaned_data["market"]
+        found = find_market(typed)
+        return found.pk if found else typed
 
     def clean(self) -> dict[str, Any]:
         """Whatever the trade path would refuse is refused here, in its words."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q, QuerySet
+from django.db.models import Case, Q, QuerySet, When
 
 from markets.models import Market
 from trading.enums import MarketStatus, Platform
@@ -64,3 +64,20 @@ def load_market_page(wanted: MarketFilter, cursor: str = "") -> tuple[list[Marke
         return load_page(rows, BY_TITLE, PageQuery(cursor=cursor[:500], limit=PAGE))
     except Problem:
         return load_page(rows, BY_TITLE, PageQuery(limit=PAGE))
+
+
+def load_picks(typed: str, most: int = 20) -> list[Market]:
+    """Markets whose title, question or id has what was typed, those that take orders first. One query."""
+    rows = Market.objects.filter(MarketFilter.read({"q": typed}).where())
+    is_open = Case(When(status=MarketStatus.OPEN.value, then=0), default=1)
+    return list(rows.order_by(is_open, "title", "id")[:most])
+
+
+def find_market(typed: str) -> Market | None:
+    """The one market a person means: by key, by the venue's id, or by a title nobody else has. None when unsure."""
+    typed = typed.strip()
+    for exactly in (Q(pk=typed), Q(market_id=typed), Q(title__iexact=typed)):
+        found = list(Market.objects.filter(exactly)[:2])
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None

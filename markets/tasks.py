@@ -1,5 +1,7 @@
 """The scheduled market sync, and the minute's prices of the markets traded lately."""
 
+from functools import partial
+
 import structlog
 from celery import shared_task
 from django.conf import settings
@@ -10,21 +12,35 @@ from markets.history import load_traded, record_quotes, warehouse
 from markets.sync import sync_markets
 from trading.errors import VenueError
 from warehouse.clickhouse import OUTAGES
+from web.progress import Progress
 
 log = structlog.get_logger()
 
 
 @shared_task
-def sync_all_markets() -> None:
-    """Every venue in turn; one that can't be read now is left for the next run."""
-    for platform, endpoints in load_endpoints().items():
+def sync_all_markets(token: str = "") -> None:
+    """Every venue in turn; one that can't be read now is left for the next run. `token` is whose progress to note."""
+    venues = load_endpoints()
+    for number, (platform, endpoints) in enumerate(venues.items(), start=1):
+        tell(token, number, len(venues), f"venues read, now {platform.value}")
         try:
-            result = sync_markets(platform, endpoints, timezone.now())
+            result = sync_markets(
+                platform, endpoints, timezone.now(), progress=partial(tell, token, number, len(venues))
+            )
         except VenueError as error:
             log.warning("markets not synced", platform=platform.value, error=error.slug)
+            tell(token, number, len(venues), f"{platform.value} cannot be read now")
         else:
             if result.added or result.changed or result.closed:
                 log.info("markets synced", platform=platform.value, added=result.added, changed=result.changed)
+
+    tell(token, len(venues) + 1, len(venues), "venues read")
+
+
+def tell(token: str, number: int, venues: int, text: str) -> None:
+    """Note that venue `number` of `venues` is being read, and what is known of it."""
+    if token:
+        Progress(f"sync:{token}", text).note(number - 1, venues)
 
 
 @shared_task

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import structlog
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -21,16 +21,19 @@ from identity.access import is_fragment, page_for
 from identity.roles import Role, has_role
 from markets.history import Quote, fetch_book, load_history, load_last_quotes, warehouse
 from markets.models import Market
-from markets.querysets import MarketFilter, load_market_page
+from markets.querysets import MarketFilter, load_market_page, load_picks
 from trading.enums import MarketStatus, Platform
 from trading.errors import InvalidValue, VenueError
 from trading.instruments import Book
+from trading.values import text
 from warehouse.clickhouse import OUTAGES
 
 FILTERS = ("q", "platform", "status")
 LEVELS = 12
 SHOWN = timedelta(days=1)
 WIDTH, HEIGHT = 600, 120
+PICK_FIELDS = ("q", "market", "market_id")
+"""What the fields are called that offer markets."""
 
 log = structlog.get_logger()
 
@@ -45,7 +48,7 @@ class MarketRow:
 
 @require_safe
 @never_cache
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def show_markets(request: HttpRequest) -> HttpResponse:
     """Markets by title, filtered; a page at a time."""
     wanted, cursor = MarketFilter.read(request.GET.dict()), request.GET.get("cursor", "")
@@ -63,6 +66,7 @@ def show_markets(request: HttpRequest) -> HttpResponse:
     if is_fragment(request) and request.GET.get("part") == "list":
         return render(request, "markets/list.html", context)
     context |= {
+        "may_sync": has_role(request.user, Role.TRADER),
         "platforms": [platform.value for platform in Platform],
         "statuses": [status.value for status in MarketStatus],
     }
@@ -71,7 +75,35 @@ def show_markets(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
+def show_picks(request: HttpRequest) -> HttpResponse:
+    """The markets a form's field offers while somebody types: options of a datalist. `by=id` gives the venue's ids."""
+    typed = next((request.GET[name] for name in PICK_FIELDS if name in request.GET), "")
+    context = {"picks": load_picks(typed), "by_id": request.GET.get("by") == "id"}
+    return render(request, "markets/picks.html", context)
+
+
+@require_safe
+@never_cache
+@page_for(Role.VIEWER, keeps_scope=True)
+def answer_history(request: HttpRequest, key: str) -> JsonResponse:
+    """The kept prices of the last day for the chart: whole seconds, and decimal strings or null. Empty without any."""
+    market = Market.objects.filter(pk=key).first()
+    if market is None:
+        raise Http404
+    quotes: list[Quote] = load_quotes(market)[0]
+    return JsonResponse(
+        {
+            "at": [int(quote.time.timestamp()) for quote in quotes],
+            "bid": [None if quote.bid is None else text(quote.bid) for quote in quotes],
+            "ask": [None if quote.ask is None else text(quote.ask) for quote in quotes],
+        }
+    )
+
+
+@require_safe
+@never_cache
+@page_for(Role.VIEWER, keeps_scope=True)
 def show_market(request: HttpRequest, key: str) -> HttpResponse:
     """One market: its grid, its book now, its prices of the last day, and where to go from here."""
     market = Market.objects.filter(pk=key).first()
@@ -108,16 +140,20 @@ def find_quotes(markets: list[Market]) -> dict[str, Quote]:
         return {}
 
 
-def draw_history(market: Market) -> dict[str, object]:
-    """The kept prices as lines of an SVG, or that there are none."""
-    since = timezone.now() - SHOWN
+def load_quotes(market: Market) -> tuple[list[Quote], bool]:
+    """The prices kept during the last day, and whether the warehouse is away."""
     try:
-        quotes = load_history(warehouse(settings.CLICKHOUSE_URL), market, since)
+        return load_history(warehouse(settings.CLICKHOUSE_URL), market, timezone.now() - SHOWN), False
     except OUTAGES as error:
         log.info("warehouse_away", error=type(error).__name__)
-        return {"quotes": [], "is_warehouse_away": True}
+        return [], True
+
+
+def draw_history(market: Market) -> dict[str, object]:
+    """The kept prices as lines of an SVG, or that there are none."""
+    quotes, is_away = load_quotes(market)
     if len(quotes) < 2:
-        return {"quotes": []}
+        return {"quotes": [], "is_warehouse_away": is_away}
     bids = [(quote.time, quote.bid) for quote in quotes if quote.bid is not None]
     asks = [(quote.time, quote.ask) for quote in quotes if quote.ask is not None]
     prices = [price for _, price in (*bids, *asks)]

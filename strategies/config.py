@@ -42,6 +42,7 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     markets: tuple[str, ...] = ()
     """The venue's market ids this strategy hedges; empty means every market."""
     max_order: Decimal | None = None
+    """Most shares of one order. Empty: no limit, here and below."""
     max_position: Decimal | None = None
     """Most shares of one outcome on the hedge account, orders in flight included."""
     max_notional_per_day: Decimal | None = None
@@ -56,9 +57,10 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     ladder: tuple[Rung, ...] = ()
     """What is tried, one after the other, when a hedge does not fill. Empty: one limit order rests at its bound."""
     imbalance_threshold: Decimal | None = ONE
-    """Shares by which an account's venue position may differ from the ledger before a person is told."""
+    """Shares by which an account's venue position may differ from the ledger before a person is told. Empty: nobody is
+    told."""
     imbalance_halt: Decimal | None = None
-    """Shares of such a difference that halt the strategy."""
+    """Shares of such a difference that halt the strategy. Empty: none does."""
 
     def covers(self, market_id: str) -> bool:
         """True when fills in this market are hedged."""
@@ -96,13 +98,16 @@ def parse_config(kind: str, raw: Mapping[str, Any]) -> DeltaNeutralConfig:
 def config_json(config: DeltaNeutralConfig) -> dict[str, Any]:
     """The form kept on the strategy's row: plain JSON, decimals as strings, limits that are not set left out.
 
+    Where leaving out means something else, the default, "none" is written as null.
+
     parse_config gives the same config back.
     """
     built: dict[str, Any] = msgspec.to_builtins(config)
     built["ladder"] = [
         {key: value for key, value in rung.items() if value not in (None, "")} for rung in built["ladder"]
     ]
-    return {field: value for field, value in built.items() if value is not None}
+    usual = type(config)()
+    return {field: value for field, value in built.items() if value is not None or getattr(usual, field) is not None}
 
 
 def _find_float(value: Any) -> float | None:

@@ -46,7 +46,21 @@ class LogForm(forms.Form):
     stream = forms.ChoiceField(choices=[("", "any"), *((name, name) for name in EVENT_STREAMS)], required=False)
     type = forms.CharField(max_length=64, required=False)
     account = forms.CharField(max_length=64, required=False, label="Account (name or id)")
-    market_id = forms.CharField(max_length=100, required=False, label="Market id")
+    market_id = forms.CharField(
+        max_length=100,
+        required=False,
+        label="Market",
+        widget=forms.TextInput(
+            attrs={
+                "list": "market-picks",
+                "autocomplete": "off",
+                "placeholder": "title, then choose",
+                "hx-get": "/markets/picks?by=id",
+                "hx-trigger": "focus once, input changed delay:150ms",
+                "hx-target": "#market-picks",
+            }
+        ),
+    )
     platform = forms.ChoiceField(
         choices=[("", "any"), *((item.value, item.value) for item in Platform)], required=False
     )

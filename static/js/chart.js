@@ -1,78 +1,88 @@
-// The desk's chart: fetches its points, draws them with uPlot, and fetches them again as time goes on.
+// The charts: each .chart[data-source] fetches its points, draws them with uPlot, and fetches them again as time goes on.
+// data-series names its lines, "key:colour:Label" each, with ":2" for one that has the right-hand scale.
 // Figures arrive as decimal strings; here they only become pixels. Null is unknown and leaves a gap.
 (() => {
   "use strict";
   const EVERY_MS = 30000;
   const HEIGHT = 190;
-  const host = document.getElementById("equity-chart");
-  if (!host || !window.uPlot) return;
-  let plot = null;
-  let data = null;
+  const start = (host) => {
+    const lines = host.dataset.series.split(" ").map((line) => line.split(":"));
+    const hasRight = lines.some((line) => line[3] === "2");
+    let plot = null;
+    let data = null;
 
-  // A custom property of light-dark() only becomes a colour on an element.
-  const colour = (name) => {
-    const probe = document.createElement("span");
-    probe.className = name;
-    host.append(probe);
-    const found = getComputedStyle(probe).color;
-    probe.remove();
-    return found;
+    // A custom property of light-dark() only becomes a colour on an element.
+    const colour = (name) => {
+      const probe = document.createElement("span");
+      probe.className = name;
+      host.append(probe);
+      const found = getComputedStyle(probe).color;
+      probe.remove();
+      return found;
+    };
+    const write = (figure) => (figure === null || figure === undefined ? "–" : figure.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 }));
+    const number = (text) => (text === null ? null : Number(text));
+
+    const draw = () => {
+      if (plot) { plot.destroy(); plot = null; }
+      host.replaceChildren();
+      if (!data || data[0].length < 2) {
+        const empty = document.createElement("p");
+        empty.className = "nothing";
+        empty.textContent = host.dataset.empty;
+        host.append(empty);
+        return;
+      }
+      const soft = colour("soft"), ink = getComputedStyle(host).color;
+      const grid = { stroke: soft, width: 0.15 };
+      const axis = { stroke: soft, font: "11px system-ui", grid, ticks: grid };
+      plot = new window.uPlot(
+        {
+          width: host.clientWidth - 16,
+          height: HEIGHT,
+          tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+          scales: { x: { time: true }, left: {}, ...(hasRight ? { right: {} } : {}) },
+          axes: [
+            { ...axis },
+            { ...axis, scale: "left", size: 70 },
+            ...(hasRight ? [{ ...axis, scale: "right", side: 1, size: 90, grid: { show: false } }] : []),
+          ],
+          series: [
+            { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
+            ...lines.map(([, tone, label, side]) => ({
+              label,
+              scale: side === "2" ? "right" : "left",
+              stroke: tone === "ink" ? ink : colour(tone),
+              width: side === "2" ? 1 : 1.5,
+              dash: side === "2" ? [4, 3] : undefined,
+              value: (_, figure) => write(figure),
+            })),
+          ],
+        },
+        data,
+        host,
+      );
+    };
+
+    const fetchPoints = async () => {
+      if (document.hidden) return;
+      const answer = await fetch(host.dataset.source, { headers: { Accept: "application/json" } }).catch(() => null);
+      if (!answer || !answer.ok || answer.redirected) return;
+      const points = await answer.json();
+      data = [points.at, ...lines.map(([key]) => points[key].map(number))];
+      if (plot && data[0].length > 1) plot.setData(data);
+      else draw();
+    };
+
+    let resized = 0;
+    new ResizeObserver(() => {
+      cancelAnimationFrame(resized);
+      resized = requestAnimationFrame(() => { if (plot) plot.setSize({ width: host.clientWidth - 16, height: HEIGHT }); });
+    }).observe(host);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+    document.body.addEventListener("desk-refetch", fetchPoints);
+    setInterval(fetchPoints, EVERY_MS);
+    fetchPoints();
   };
-  const write = (figure) => (figure === null || figure === undefined ? "–" : figure.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 }));
-  const number = (text) => (text === null ? null : Number(text));
-
-  const draw = () => {
-    if (plot) { plot.destroy(); plot = null; }
-    host.replaceChildren();
-    if (!data || data[0].length < 2) {
-      const empty = document.createElement("p");
-      empty.className = "nothing";
-      empty.textContent = "The curve begins with the second point: a worker records one every 30 seconds.";
-      host.append(empty);
-      return;
-    }
-    const soft = colour("soft"), gain = colour("gain"), ink = getComputedStyle(host).color;
-    const grid = { stroke: soft, width: 0.15 };
-    const axis = { stroke: soft, font: "11px system-ui", grid, ticks: grid };
-    plot = new window.uPlot(
-      {
-        width: host.clientWidth - 16,
-        height: HEIGHT,
-        tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-        scales: { x: { time: true }, result: {}, equity: {} },
-        axes: [
-          { ...axis },
-          { ...axis, scale: "result", size: 70 },
-          { ...axis, scale: "equity", side: 1, size: 90, grid: { show: false } },
-        ],
-        series: [
-          { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
-          { label: "Result", scale: "result", stroke: gain, width: 1.5, value: (_, figure) => write(figure) },
-          { label: "Equity", scale: "equity", stroke: ink, width: 1, dash: [4, 3], value: (_, figure) => write(figure) },
-        ],
-      },
-      data,
-      host,
-    );
-  };
-
-  const fetchPoints = async () => {
-    if (document.hidden) return;
-    const answer = await fetch(host.dataset.source, { headers: { Accept: "application/json" } }).catch(() => null);
-    if (!answer || !answer.ok || answer.redirected) return;
-    const points = await answer.json();
-    data = [points.at, points.result.map(number), points.equity.map(number)];
-    if (plot && data[0].length > 1) plot.setData(data);
-    else draw();
-  };
-
-  let resized = 0;
-  new ResizeObserver(() => {
-    cancelAnimationFrame(resized);
-    resized = requestAnimationFrame(() => { if (plot) plot.setSize({ width: host.clientWidth - 16, height: HEIGHT }); });
-  }).observe(host);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  document.body.addEventListener("desk-refetch", fetchPoints);
-  setInterval(fetchPoints, EVERY_MS);
-  fetchPoints();
+  if (window.uPlot) document.querySelectorAll(".chart[data-source]").forEach(start);
 })();

@@ -53,6 +53,20 @@ def typed(strategy: Strategy | None, rows: DeskRows, **changes: Any) -> dict[str
     return given | changes
 
 
+def test_emptied_field_is_stored_as_it_is_seen(trader_client: Client, rows: DeskRows) -> None:
+    strategy = rows.strategy
+    address = f"/strategies/{strategy.pk}/edit"
+    assert 'name="config-imbalance_threshold" value="1"' in trader_client.get(address).content.decode()
+    answer = trader_client.post(address, typed(strategy, rows, **{"config-imbalance_threshold": ""}))
+    assert answer.status_code == 302
+    strategy.refresh_from_db()
+    assert strategy.config["imbalance_threshold"] is None
+    assert parse_config(strategy.kind, strategy.config).imbalance_threshold is None
+    shown = trader_client.get(address).content.decode()
+    assert 'name="config-imbalance_threshold" value=' not in shown
+    assert "Empty: nobody is told." in shown
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_field_of_the_struct_is_asked_for(kind: str) -> None:
     form = ConfigForm(kind)

@@ -10,6 +10,9 @@ from pytest_django import Settings
 
 from markets.history import COLUMNS, load_traded, warehouse
 from markets.models import Market
+from markets.querysets import find_market
+from markets.tasks import tell
+from streams.connection import connect_now
 from tests.desk_rows import add_fills, make_desk
 
 FRAGMENT = {"HX-Request": "true"}
@@ -63,4 +66,45 @@ def test_kept_prices_are_drawn(viewer_client: Client, clickhouse_url: str, setti
     part = viewer_client.get("/markets/predict:100/?part=history", headers=FRAGMENT).content.decode()
     assert "<polyline" in part
     assert "0.40 to 0.60" in part
+    drawn = viewer_client.get("/markets/predict:100/history.json").json()
+    assert (drawn["bid"][-1], drawn["ask"][0], len(drawn["at"])) == ("0.48", "0.6", 9)
+    assert 'data-series="bid:gain:Bid ask:loss:Ask"' in viewer_client.get("/markets/predict:100/").content.decode()
     assert ">0.48<" in viewer_client.get("/markets/?part=list", headers=FRAGMENT).content.decode()
+
+
+def test_market_is_found_by_what_a_person_types(viewer_client: Client) -> None:
+    make_desk(timezone.now())
+    Market.objects.create(id="polymarket:1", platform="polymarket", market_id="1", title="Elsewhere", status="closed")
+    offered = viewer_client.get("/markets/picks?market=rate", headers=FRAGMENT).content.decode()
+    assert '<option value="predict:101">Will the rate be cut in December? (predict, open)' in offered
+    assert offered.count("<option") == 1
+    assert 'value="101"' in viewer_client.get("/markets/picks?market_id=rate&by=id").content.decode()
+    everything = viewer_client.get("/markets/picks?q=").content.decode()
+    assert everything.count("<option") == 6
+    assert everything.rstrip().endswith("(polymarket, closed)</option>"), "those that take orders come first"
+    assert [getattr(find_market(typed), "pk", None) for typed in ("predict:101", "101", "elsewhere", "will")] == [
+        "predict:101", "predict:101", "polymarket:1", None,
+    ]  # fmt: skip
+    assert viewer_client.get("/markets/?platform=polymarket").content.count(b"/markets/polymarket:") == 1
+
+
+def test_sync_is_asked_for_and_followed(client: Client, trader: object, redis_url: str) -> None:
+    client.force_login(trader)  # type: ignore[arg-type]
+    with connect_now(redis_url) as bus:
+        before = bus.llen("celery:worker")
+        followed = client.post("/markets/sync", follow=True)
+        assert bus.llen("celery:worker") == before + 1
+    address = followed.redirect_chain[-1][0]
+    token = address.partition("token=")[2]
+    assert "0 of 1 venues read: waiting for a worker" in followed.content.decode()
+    tell(token, 2, 2, "500 markets read")
+    assert "1 of 2 500 markets read" in client.get(address, headers=FRAGMENT).content.decode()
+    tell(token, 3, 2, "venues read")
+    over = client.get(address, headers=FRAGMENT).content.decode()
+    assert "Done: 2 of 2 venues read" in over
+    assert "every 500ms" not in over
+
+
+def test_viewer_asks_for_no_sync(viewer_client: Client) -> None:
+    assert "Read them now" not in viewer_client.get("/markets/").content.decode()
+    assert viewer_client.post("/markets/sync").status_code == 403

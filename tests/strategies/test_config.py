@@ -17,6 +17,14 @@ def test_decimals_come_back_digit_for_digit():
     assert (config.max_loss, config.price_policy) == (Decimal("0.0100"), PricePolicy.BOOK)
 
 
+def test_none_where_the_default_is_a_number_is_kept():
+    config = parse_config("delta_neutral", {"imbalance_threshold": None})
+    assert config.imbalance_threshold is None
+    assert config_json(config)["imbalance_threshold"] is None
+    assert parse_config("delta_neutral", config_json(config)) == config
+    assert "max_order" not in config_json(config)
+
+
 def test_empty_configuration_is_the_default():
     assert parse_config("delta_neutral", {}) == DeltaNeutralConfig()
 
