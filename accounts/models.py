@@ -230,12 +230,18 @@ class Reconciliation(models.Model):
     account = models.OneToOneField(Account, on_delete=models.CASCADE, primary_key=True, related_name="reconciliation")
     checked_at = models.DateTimeField(help_text="The last try.")
     agreed_at = models.DateTimeField(null=True, blank=True, help_text="When nothing was left unexplained.")
-    failing_since = models.DateTimeField(null=True, blank=True, help_text="Since when it could not be reconciled.")
+    failing_since = models.DateTimeField(null=True, blank=True, help_text="Since when something stays unexplained.")
+    tries = models.IntegerField(default=0, help_text="Looks in a row that left something unexplained.")
+    unreachable_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when nobody could look: the venue, the proxy or our engine is away."
+    )
     fills_missing = models.BigIntegerField(default=0, help_text="Found at the venue and brought into the books.")
     fills_failed = models.BigIntegerField(default=0, help_text="Settlements that failed unheard.")
     orders_changed = models.BigIntegerField(default=0, help_text="Statuses the ledger learned here.")
     orders_foreign = models.IntegerField(default=0, help_text="Open at the venue and not ours, at the last look.")
     orders_undead = models.IntegerField(default=0, help_text="Ended here and open at the venue, at the last look.")
+    orders_missing = models.IntegerField(default=0, help_text="Open here and unknown to the venue, at the last look.")
+    positions_apart = models.IntegerField(default=0, help_text="Holdings that two looks saw differ from the ledger.")
     fills_silent = models.IntegerField(default=0, help_text="Matched long ago and never settled nor failed.")
     explanations = models.JSONField(default=list, help_text="What differed at the last look, a sentence each.")
 

@@ -3,7 +3,8 @@
 The listener runs it after every connect, before the account counts as connected; the worker every 30 s. It writes
 nothing itself: missing fills and changed orders enter by the bus, with the same ids the wallet stream would give them.
 The venue's status may lag behind the truth, so an order ends here only after its fills are in the books, and only when
-two looks some time apart say so. What differed is counted and explained on the account's `Reconciliation`.
+two looks some time apart say so. Shares held are compared last; a difference, too, is believed the second time. What
+differed is counted and explained on the account's `Reconciliation`.
 """
 
 import time
@@ -20,7 +21,8 @@ from psycopg_pool import AsyncConnectionPool
 from accounts.answers import utc_now
 from accounts.credentials import KnownAccount
 from accounts.executions import order_state
-from accounts.reconciliation import Reconciled, report_comparison, report_failure
+from accounts.holdings import Holdings, held_at
+from accounts.reconciliation import Reconciled, report_comparison, report_unreachable
 from accounts.second_look import SecondLook
 from accounts.sweep import sweep_fills
 from accounts.unsettled import fail_silent_fills
@@ -66,21 +68,22 @@ class Reconciler:
         self._pool = pool
         self._publisher = publisher
         self._looks = looks or SecondLook()
+        self._holdings = Holdings()
 
     async def reconcile(self, account: KnownAccount, client: VenueClient) -> Reconciled:
         """Publish what the ledger lacks, and record how the two compared. Raises VenueError when the venue cannot be
-        read; then nothing is concluded, and the account's record says since when it cannot be reconciled."""
+        read; then nothing is concluded, and the account's record says since when nobody could look."""
         began = utc_now()
         try:
             found = await self._reconcile(account, client, began)
         except VenueError as error:
-            await report_failure(self._pool, self._publisher, account, f"the venue cannot be read: {error.slug}", began)
+            await report_unreachable(self._pool, account, f"the venue cannot be read: {error.slug}", began)
             raise
         if found.complete:
             await report_comparison(self._pool, self._publisher, account, found, began)
         else:
-            why = "fills the venue told of do not enter the books"
-            await report_failure(self._pool, self._publisher, account, why, began)
+            why = "no engine takes the fills the venue told of into the books"
+            await report_unreachable(self._pool, account, why, began)
         return found
 
     async def _reconcile(self, account: KnownAccount, client: VenueClient, began: datetime) -> Reconciled:
@@ -93,10 +96,15 @@ class Reconciler:
             return Reconciled(fills_missing=swept.published, orders_changed=0, orders_foreign=0, complete=False)
         found = await self._compare_orders(account, client, listed, began)
         settled = {fill.trade_id for fill in fills}
+        held = held_at(account.platform, await client.fetch_positions())
         failed = await fail_silent_fills(
-            self._pool, self._publisher, client, account.platform, account.id, account.name, settled, began
+            self._pool, self._publisher, client, account.platform, account.id, account.name, settled, held, began
         )
-        found = msgspec.structs.replace(found, fills_missing=swept.published, fills_failed=failed)
+        async with self._pool.connection() as conn:
+            apart = await self._holdings.compare(conn, account.id, held, began)
+        found = msgspec.structs.replace(
+            found, fills_missing=swept.published, fills_failed=failed, positions_apart=tuple(apart)
+        )
         await self._record(account.id, began)
         if swept.published or failed or found.orders_changed or found.orders_foreign or found.orders_undead:
             log.info("account_reconciled", account=account.name, **msgspec.structs.asdict(found))
@@ -110,7 +118,7 @@ class Reconciler:
             rows = await (await conn.execute(_OPEN, (account.id,))).fetchall()
             known = dict(await (await conn.execute(_OURS, (account.id, list(at_venue)))).fetchall())
         states: list[OrderState] = []
-        late, unconfirmed = 0, 0
+        late, unconfirmed, lost = 0, 0, 0
         for order_hash, status, updated_at in rows:
             if order_hash in at_venue:
                 self._looks.forget(order_hash)
@@ -118,11 +126,17 @@ class Reconciler:
                     states.append(at_venue[order_hash])
             elif status in _RESTING and began - updated_at > SETTLE_AFTER and late < MOST_LOOKUPS:
                 late += 1
-                ended = await _ended(client, order_hash)
-                if ended is None:
+                try:
+                    state = await client.fetch_order(order_hash)
+                except NotFound:
+                    log.warning("order_missing_at_venue", account=account.name, order_hash=order_hash)
+                    lost += 1
+                    continue
+                # Filled is for its fills to say, and open may be a lagging list: only an end is taken from a status.
+                if state.status not in (OrderStatus.CANCELLED, OrderStatus.EXPIRED):
                     self._looks.forget(order_hash)
                 elif self._looks.agrees(order_hash):
-                    states.append(ended)
+                    states.append(state)
                 else:
                     unconfirmed += 1
         if states:
@@ -144,6 +158,7 @@ class Reconciler:
             orders_changed=len(states),
             orders_foreign=foreign,
             orders_undead=len(undead),
+            orders_missing=lost,
             unconfirmed=unconfirmed,
             complete=True,
         )
@@ -162,13 +177,3 @@ class Reconciler:
     async def _record(self, account_id: UUID, began: datetime) -> None:
         async with self._pool.connection() as conn:
             await conn.execute("UPDATE accounts_account SET reconciled_at = %s WHERE id = %s", (began, account_id))
-
-
-async def _ended(client: VenueClient, order_hash: str) -> OrderState | None:
-    """The order's state when the venue says it is over without being filled."""
-    try:
-        state = await client.fetch_order(order_hash)
-    except NotFound:
-        log.warning("order_missing_at_venue", order_hash=order_hash)
-        return None
-    return state if state.status in (OrderStatus.CANCELLED, OrderStatus.EXPIRED) else None

@@ -5,15 +5,17 @@ only what two reads apart both show is believed, told above a strategy's thresho
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q, Sum
 
+from accounts.holdings import APART, Booked, common, difference
 from accounts.models import Account, Fill, Position
+from alerts.conditions import key_of, resolve_others
+from alerts.kinds import AlertKind
 from alerts.raising import raise_alert
 from markets.models import Market, market_key
 from strategies.config import parse_config
@@ -24,35 +26,8 @@ from trading.errors import InvalidValue
 from trading.values import ZERO, text
 from venues.contract import VenuePosition
 
-APART = timedelta(seconds=10)
-"""Two reads closer than this are one read."""
-
 Key = tuple[UUID, str, str]
 """Account, market, outcome."""
-
-
-@dataclass(frozen=True)
-class Booked:
-    """What the ledger says of one key, and how much of it the venue may not show yet."""
-
-    size: Decimal = ZERO
-    coming: Decimal = ZERO
-    """Bought and not settled."""
-    going: Decimal = ZERO
-    """Sold and not settled."""
-
-
-def difference(venue: Decimal, booked: Booked) -> Decimal:
-    """Shares the venue holds beyond what the ledger can explain; below zero when it holds fewer."""
-    least, most = booked.size - booked.coming, booked.size + booked.going
-    return venue - min(max(venue, least), most)
-
-
-def common(before: Decimal, now: Decimal) -> Decimal:
-    """What two readings both show: the smaller of two differences of one sign, else nothing."""
-    if (before > ZERO) != (now > ZERO) or not before or not now:
-        return ZERO
-    return min(abs(before), abs(now)).copy_sign(now)
 
 
 def check_imbalances(read: Mapping[UUID, Sequence[VenuePosition]], now: datetime) -> list[Imbalance]:
@@ -74,7 +49,13 @@ def check_imbalances(read: Mapping[UUID, Sequence[VenuePosition]], now: datetime
         believed = _record(found, accounts.keys(), seen, booked, now)
     for row in believed:
         _tell(row, accounts[row.account_id], now)
+    still = [key_of(AlertKind.IMBALANCE, _key(row)) for row in Imbalance.objects.all()]
+    resolve_others(AlertKind.IMBALANCE, still, now)
     return believed
+
+
+def _key(row: Imbalance) -> str:
+    return f"{row.account_id}:{row.market_key}:{row.outcome}"
 
 
 def _venue(read: Mapping[UUID, Sequence[VenuePosition]], accounts: Mapping[UUID, Account]) -> dict[Key, Decimal]:
@@ -156,10 +137,10 @@ def _tell(row: Imbalance, account: Account, now: datetime) -> None:
             continue
         raise_alert(
             Severity.CRITICAL if halts else Severity.WARNING,
-            "imbalance",
+            AlertKind.IMBALANCE,
             f"{account.name} in {row.market_key}",
             said + (f" {strategy.name} is halted." if halts else ""),
-            dedup_key=f"imbalance:{account.pk}:{row.market_key}:{row.outcome}",
+            dedup_key=key_of(AlertKind.IMBALANCE, _key(row)),
             now=now,
         )
         if halts:

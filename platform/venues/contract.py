@@ -97,6 +97,8 @@ class OrderState(msgspec.Struct, frozen=True, kw_only=True):
     size: Decimal
     filled: Decimal
     """Settled quantity only on Predict.fun."""
+    is_invalidated: bool = False
+    """The venue itself took it off because it could not be matched or settled any more."""
 
 
 class VenueFill(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from strategies.exposure import ExposureState, yes_price_of
 from strategies.handlers.crossing import clear_price
 from strategies.handlers.delta_neutral import DeltaNeutral
 from strategies.handlers.plan import RestingOrder, Wake
-from strategies.imbalance import Booked, common, difference
+from accounts.holdings import Booked, common, difference
 from strategies.rungs import RungKind
 from strategies.watching import watch
 from tests.strategies.ladders import BEGIN, HEDGE, PRIMARY, SPARE, Desk

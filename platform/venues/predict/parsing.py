@@ -145,6 +145,7 @@ def parse_order(order: WireOrder) -> OrderState:
         status=status,
         size=_amount(order.amount),
         filled=filled,
+        is_invalidated=order.status == "INVALIDATED",
     )
 
 
