@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from accounts.account_admin import AccountAdmin
 from accounts.admin_actions import ORDER_ACTIONS
-from accounts.admin_desk import DESK_ACTIONS
+from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS
 from accounts.admin_search import search_fills, search_orders, search_positions
 from accounts.models import (
     Account,
@@ -27,8 +27,10 @@ from accounts.querysets import without_bytes
 from identity.admin_panels import SHOWN, Panel
 from identity.back_office import ReadOnlyAdmin, amount
 from identity.models import AuditEntry
+from markets.models import Market
 
 admin.site.register(Account, AccountAdmin)
+admin.site.get_model_admin(Market).add_reasoned(*MARKET_ACTIONS)
 
 
 @admin.register(SealedSecret)
@@ -119,7 +121,7 @@ class PositionAdmin(ReadOnlyAdmin):
 class DeskAdmin(ReadOnlyAdmin):
     """The desk's one row. It is stopped, harder or at all, and lifted, by an action with a reason."""
 
-    list_display = ("__str__", "level", "generation", "changed_by", "reason", "changed_at")
+    list_display = ("__str__", "level", "state", "generation", "changed_by", "reason", "changed_at")
     reasoned = DESK_ACTIONS
     panels = (
         Panel(

@@ -1,18 +1,26 @@
-"""The emergency stop in the admin: every level with what it would touch, then a reason. Lifting needs an admin."""
+"""What holds for the whole desk, in the admin: the emergency stop with its levels, states of desk and venues, limits.
+
+Each shows what it would touch, then asks for a reason. Lifting a stop and changing limits need an admin.
+"""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from django import forms
 from django.http import HttpRequest
 
 from accounts.levels import LEVELS
-from accounts.models import Desk
+from accounts.models import Account, Desk, Order
+from accounts.order_lists import IN_FLIGHT_NAMES
+from accounts.states import change_desk_state, change_market_limit, change_venue_state
 from accounts.stop import lift_stop, pull_stop
 from accounts.stop_preview import preview_stop
-from identity.admin_actions import Given, ReasonedAction, ReasonForm
+from identity.admin_actions import Apply, Given, ReasonedAction, ReasonForm
 from identity.back_office import ADMIN_SOURCE, person_of, plain
 from identity.roles import Role
+from markets.models import Market, MarketLimit, VenueState
+from trading.enums import Platform, TradingState
 
 TITLES = {
     "hedge_only": "Hedges only",
@@ -72,6 +80,83 @@ def tell_desk(desk: Desk, given: Given) -> Iterable[str]:
     )
 
 
+def change_desk(state: TradingState, sentence: str) -> Apply:
+    """An action's step for the desk."""
+
+    def apply(request: HttpRequest, desk: Desk, given: Given) -> str:
+        change_desk_state(state, by=person_of(request), reason=given["reason"], source=ADMIN_SOURCE)
+        return sentence
+
+    return apply
+
+
+class VenueForm(ReasonForm):
+    """Which venue, and what it may do from now on."""
+
+    platform = forms.ChoiceField(label="Venue", choices=[(p.value, p.value) for p in Platform])
+    state = forms.ChoiceField(choices=[("", "–"), *((state.value, state.value) for state in TradingState)])
+
+
+def change_venue(request: HttpRequest, desk: Desk, given: Given) -> str:
+    """An action's step for one venue; it may have no row yet."""
+    person = person_of(request)
+    row = change_venue_state(given["platform"], given["state"], by=person, reason=given["reason"], source=ADMIN_SOURCE)
+    return f"{row.platform} is {row.state} from the next order on."
+
+
+def tell_venues(desk: Desk, given: Given) -> Iterable[str]:
+    """How each stands now."""
+    states = dict(VenueState.objects.values_list("platform", "state"))
+    for platform in Platform:
+        accounts = Account.objects.filter(platform=platform.value).count()
+        flying = Order.objects.filter(account__platform=platform.value, status__in=IN_FLIGHT_NAMES).count()
+        state = states.get(platform.value, TradingState.ACTIVE.value)
+        yield f"{platform.value}: {state} now; {accounts} accounts, {flying} orders in flight"
+
+
+class MarketLimitForm(ReasonForm):
+    """What all accounts together may do in a market. Empty: what holds for every market."""
+
+    max_position = forms.DecimalField(
+        label="Most shares of one outcome", required=False, min_value=Decimal(0), max_digits=38, decimal_places=18
+    )
+    price_band = forms.DecimalField(
+        label="Furthest a price may lie from the mark", required=False, min_value=Decimal(0), max_value=Decimal(1),
+        max_digits=20, decimal_places=18,
+    )  # fmt: skip
+
+
+def limit_market(request: HttpRequest, market: Market, given: Given) -> str:
+    """An action's step for one market."""
+    person = person_of(request)
+    limits = {name: given[name] for name in ("max_position", "price_band")}
+    change_market_limit(market.pk, **limits, by=person, reason=given["reason"], source=ADMIN_SOURCE)
+    return f"{market}: at most {plain(given['max_position'])} shares, {plain(given['price_band'])} from the mark."
+
+
+def limit_every_market(request: HttpRequest, desk: Desk, given: Given) -> str:
+    """The row without a market: what holds wherever a market has no figure of its own."""
+    person = person_of(request)
+    limits = {name: given[name] for name in ("max_position", "price_band")}
+    change_market_limit(None, **limits, by=person, reason=given["reason"], source=ADMIN_SOURCE)
+    return f"Every market: at most {plain(given['max_position'])} shares, {plain(given['price_band'])} from the mark."
+
+
+def tell_limit(market: Market, given: Given) -> Iterable[str]:
+    """What holds there now."""
+    yield f"now: {tell_row(MarketLimit.objects.filter(market=market).first())}; the mark is {plain(market.mark)}"
+
+
+def tell_every_limit(desk: Desk, given: Given) -> Iterable[str]:
+    """What holds in every market now."""
+    yield f"now: {tell_row(MarketLimit.objects.filter(market__isnull=True).first())}"
+
+
+def tell_row(row: MarketLimit | None) -> str:
+    """A limit in words."""
+    return f"{plain(row.max_position)} shares, {plain(row.price_band)} from the mark" if row else "no limit of its own"
+
+
 DESK_ACTIONS = (
     ReasonedAction(
         "stop_desk", "Emergency stop", stop, form=LevelForm, preview=tell_levels,
@@ -81,5 +166,28 @@ DESK_ACTIONS = (
     ReasonedAction(
         "lift_stop", "Lift the stop", lift, role=Role.ADMIN, preview=tell_desk,
         warning="Orders leave again at once, and what is owed is hedged.",
+    ),
+    ReasonedAction(
+        "reduce_desk", "Only reduce", change_desk(TradingState.REDUCING, "Every account only lowers exposure now."),
+        preview=tell_desk,
+    ),
+    ReasonedAction(
+        "activate_desk", "Activate", change_desk(TradingState.ACTIVE, "The desk is active, unless a stop holds it."),
+        preview=tell_desk,
+    ),
+    ReasonedAction(
+        "change_venue", "Change a venue's state", change_venue, form=VenueForm, preview=tell_venues,
+        warning="Holds for every account at that venue, from the next order on.",
+    ),
+    ReasonedAction(
+        "limit_every_market", "Limit every market", limit_every_market, role=Role.ADMIN, form=MarketLimitForm,
+        preview=tell_every_limit,
+        warning="Holds for all accounts together wherever a market has no figure of its own. Empty: no limit.",
+    ),
+)  # fmt: skip
+MARKET_ACTIONS = (
+    ReasonedAction(
+        "limit_markets", "Limit", limit_market, role=Role.ADMIN, form=MarketLimitForm, preview=tell_limit,
+        warning="Holds for all accounts together, from the next order on. A figure left empty is that of every market.",
     ),
 )  # fmt: skip

@@ -17,7 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from unfold.decorators import action
-from unfold.widgets import UnfoldAdminTextInputWidget
+from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES, UnfoldAdminTextInputWidget
 
 from identity.roles import Role, has_role
 
@@ -45,6 +45,10 @@ class ReasonForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.order_fields([*(name for name in self.fields if name != "reason"), "reason"])
+        for field in self.fields.values():
+            if isinstance(field.widget, forms.Select | forms.TextInput) and "class" not in field.widget.attrs:
+                looks = SELECT_CLASSES if isinstance(field.widget, forms.Select) else INPUT_CLASSES
+                field.widget.attrs["class"] = " ".join(looks)
 
     def given_so_far(self) -> dict[str, Any]:
         """What a preview goes by: what was typed as far as it is valid, else what the form begins with."""

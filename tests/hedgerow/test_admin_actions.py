@@ -1,0 +1,191 @@
+"""Actions of the admin beyond accounts and strategies: the stop, alerts, orders, limits, dead letters. Each asks for a
+reason, checks the role, leaves an audit entry, and without either changes nothing."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+import redis
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import Desk, Order
+from alerts.models import Alert
+from alerts.raising import raise_alert
+from identity.models import AuditEntry, User
+from identity.roles import record_role_permissions
+from markets.models import Market, MarketLimit, VenueState
+from streams.deadletters import load_dead_letters
+from streams.names import FIELD, dead_letter_stream
+from tests.admin_office import address_of
+from tests.desk_rows import add_fills, make_desk
+from trading.enums import Severity
+from trading.events import FILL_EVENTS
+
+pytestmark = pytest.mark.django_db(transaction=True)
+DESK = address_of(Desk, "1/")
+LETTERS = "/admin/dead-letters/"
+
+
+@pytest.fixture
+def roles() -> None:
+    record_role_permissions()
+
+
+@pytest.fixture
+def bus(redis_url: str, settings) -> Iterator[redis.Redis]:  # type: ignore[no-untyped-def]
+    settings.REDIS_URL = redis_url
+    with redis.Redis.from_url(redis_url) as client:
+        yield client
+
+
+@pytest.fixture
+def order(redis_url: str) -> Order:
+    """An accepted order of an account, a quarter of an hour old."""
+    now = timezone.now() - timedelta(minutes=15)
+    add_fills(make_desk(now), now, 1)
+    row: Order = Order.objects.get()
+    Order.objects.filter(pk=row.pk).update(status="accepted", filled=0, submitted_at=now)
+    return row
+
+
+def audited(action: str) -> list[tuple[str, str, str]]:
+    return list(AuditEntry.objects.filter(action=action).values_list("who", "reason", "source"))
+
+
+def test_stop_shows_every_level_then_stops(office: Client, redis_url: str) -> None:
+    make_desk(timezone.now())
+    with connection.cursor() as cursor:  # an engine that gives its word to any stop
+        cursor.execute("UPDATE accounts_enginelease SET generation_seen = 1000000, renewed_at = now()")
+    page = office.get(f"{DESK}stop-desk/").content.decode()
+    for level in ("hedge_only", "no_new", "cancel_all", "flatten"):
+        assert f'value="{level}"' in page
+    assert "engine:1:test" in page
+    office.post(f"{DESK}stop-desk/", {"confirmed": "yes", "level": "cancel_all", "reason": ""})
+    office.post(f"{DESK}stop-desk/", {"confirmed": "yes", "level": "", "reason": "no level"})
+    assert not Desk.objects.get().stopped, "neither without a reason nor without a level"
+    office.post(f"{DESK}stop-desk/", {"confirmed": "yes", "level": "cancel_all", "reason": "venue is odd"})
+    desk = Desk.objects.get()
+    assert (desk.stopped, desk.level, desk.reason) == (True, "cancel_all", "venue is odd")
+    assert audited("desk.stopped") == [("operator", "venue is odd", "admin")]
+    milder = {"confirmed": "yes", "level": "no_new", "reason": "milder"}
+    assert b"would loosen it" in office.post(f"{DESK}stop-desk/", milder, follow=True).content
+    office.post(f"{DESK}lift-stop/", {"confirmed": "yes", "reason": "it is over"})
+    assert not Desk.objects.get().stopped
+    assert audited("desk.lifted") == [("operator", "it is over", "admin")]
+
+
+def test_trader_stops_and_cannot_lift(client: Client, trader: User, roles: None, redis_url: str) -> None:
+    client.force_login(trader)
+    client.post(f"{DESK}stop-desk/", {"confirmed": "yes", "level": "no_new", "reason": "drill"})
+    assert Desk.objects.get().stopped
+    assert client.post(f"{DESK}lift-stop/", {"confirmed": "yes", "reason": "mischief"}).status_code == 403
+    assert Desk.objects.get().stopped
+
+
+def test_venue_and_limits_are_changed_with_a_reason(office: Client, redis_url: str) -> None:
+    make_desk(timezone.now())
+    venue = {"confirmed": "yes", "platform": "predict", "state": "halted"}
+    office.post(f"{DESK}change-venue/", venue | {"reason": ""})
+    assert not VenueState.objects.exists()
+    office.post(f"{DESK}change-venue/", venue | {"reason": "maintenance"})
+    assert VenueState.objects.values_list("platform", "state").get() == ("predict", "halted")
+    assert audited("venue.state_changed") == [("operator", "maintenance", "admin")]
+    market = address_of(Market, "predict:100/limit-markets/")
+    office.post(market, {"confirmed": "yes", "max_position": "500", "price_band": "", "reason": "thin book"})
+    assert MarketLimit.objects.get().max_position == Decimal(500)
+    assert audited("market.limit_changed") == [("operator", "thin book", "admin")]
+
+
+def test_alerts_are_acknowledged_with_a_reason(office: Client, redis_url: str) -> None:
+    alert_id = raise_alert(Severity.WARNING, "unhedged", "predict-01", "for a test")
+    step = {"action": "acknowledge_alerts", "_selected_action": [str(alert_id)]}
+    assert b"predict-01" in office.post(address_of(Alert), step).content
+    office.post(address_of(Alert), step | {"confirmed": "yes", "reason": ""})
+    assert Alert.objects.get().acknowledged_at is None
+    office.post(address_of(Alert), step | {"confirmed": "yes", "reason": "seen, hedged by hand"})
+    assert Alert.objects.get().acknowledged_by.username == "operator"  # type: ignore[union-attr]
+    assert audited("alert.acknowledged") == [("operator", "seen, hedged by hand", "admin")]
+
+
+def test_order_is_cancelled_with_a_reason(office: Client, order: Order) -> None:
+    step = {"action": "cancel_orders", "_selected_action": [str(order.pk)]}
+    assert b"accepted, 0 of" in office.post(address_of(Order), step).content
+    office.post(address_of(Order), step | {"confirmed": "yes", "reason": ""})
+    assert Order.objects.get().cancel_requested_at is None
+    office.post(address_of(Order), step | {"confirmed": "yes", "reason": "wrong price"})
+    assert Order.objects.get().cancel_requested_at is not None
+    assert audited("order.cancel_requested") == [("operator", "wrong price", "admin")]
+
+
+def test_unknown_order_is_resolved_by_evidence_only(office: Client, order: Order) -> None:
+    page = address_of(Order, f"{order.pk}/resolve-orders/")
+    assert b"there is nothing to resolve" in office.get(page).content
+    Order.objects.filter(pk=order.pk).update(status="unknown")
+    assert b"signed as" in office.get(page).content
+    told = {"confirmed": "yes", "found": "ended", "reference": "", "reason": "the venue lists it as expired"}
+    assert b"give what can be looked up" in office.post(page, told, follow=True).content
+    assert Order.objects.get().status == "unknown"
+    office.post(page, told | {"reference": "ticket 12"})
+    assert Order.objects.get().status == "cancelled"
+    assert audited("order.resolved") == [("operator", "the venue lists it as expired", "admin")]
+
+
+def test_viewer_can_do_none_of_this(client: Client, viewer: User, roles: None, order: Order, bus: redis.Redis) -> None:
+    viewer.is_staff = True
+    viewer.save()
+    client.force_login(viewer)
+    plant(bus, b"{}")
+    alert_id = raise_alert(Severity.WARNING, "unhedged", "predict-01", "for a test")
+    done = {"confirmed": "yes", "reason": "mischief", "level": "no_new", "platform": "predict", "state": "halted"}
+    tails = (f"{DESK}stop-desk/", f"{DESK}lift-stop/", f"{DESK}reduce-desk/", f"{DESK}change-venue/",
+             address_of(Order, f"{order.pk}/cancel-orders/"), address_of(Order, f"{order.pk}/resolve-orders/"),
+             address_of(Alert, f"{alert_id}/acknowledge-alerts/"),
+             address_of(Market, "predict:100/limit-markets/"))  # fmt: skip
+    for address in tails:
+        assert client.post(address, done).status_code == 403, address
+    letter = load_dead_letters(bus)[0]
+    assert client.get(LETTERS).status_code == 200
+    chosen = {"letter": [f"{letter.stream} {letter.entry_id}"]}
+    assert client.post(LETTERS, done | chosen).status_code == 403
+    assert not AuditEntry.objects.exists()
+    assert not Desk.objects.get().stopped
+    assert bus.xlen(FILL_EVENTS) == 0
+
+
+def plant(bus: redis.Redis, body: bytes) -> None:
+    """A dead letter as a reader leaves it."""
+    bus.xadd(dead_letter_stream(FILL_EVENTS), {FIELD: body, b"group": b"strategies", b"reason": b"no account <a1>"})
+
+
+def test_dead_letters_are_shown_and_replayed_with_a_reason(office: Client, bus: redis.Redis) -> None:
+    assert b"Every message was handled" in office.get(LETTERS).content
+    plant(bus, b'{"type": "fill", "data": {"trade_id": "t-1", "api_key": "planted-secret"}}')
+    plant(bus, b"\xff not json")
+    page = office.get(LETTERS).content.decode()
+    assert "no account &lt;a1&gt;" in page
+    assert "t-1" in page
+    assert "planted-secret" not in page
+    assert "10 bytes that are not JSON" in page
+    letters = load_dead_letters(bus)
+    chosen = {"letter": [f"{letter.stream} {letter.entry_id}" for letter in letters]}
+    assert b"This puts back 2 messages" in office.post(LETTERS, chosen).content
+    office.post(LETTERS, chosen | {"confirmed": "yes", "reason": ""})
+    assert bus.xlen(FILL_EVENTS) == 0, "nothing is replayed without a reason"
+    office.post(LETTERS, chosen | {"confirmed": "yes", "reason": "the account is there now"})
+    bodies = [fields[FIELD] for _, fields in bus.xrange(FILL_EVENTS)]
+    assert bodies == [load.body for load in reversed(letters)], "the oldest first"
+    assert not load_dead_letters(bus)
+    assert audited("dead_letter.replayed") == [("operator", "the account is there now", "admin")] * 2
+    again = office.post(LETTERS, chosen | {"confirmed": "yes", "reason": "once more"}, follow=True)
+    assert b"still there" in again.content
+    assert bus.xlen(FILL_EVENTS) == 2
+
+
+def test_dead_letters_say_when_the_bus_is_away(office: Client, settings) -> None:  # type: ignore[no-untyped-def]
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    answer = office.get(LETTERS)
+    assert answer.status_code == 503
+    assert b"The bus does not answer" in answer.content
