@@ -4,6 +4,7 @@ Only in paper mode and only on loopback. Raises OSError (URLError) when the serv
 """
 
 import json
+import time
 import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,6 +64,18 @@ def say(user: User, text: str) -> None:
 def press(user: User, message_id: int, data: str) -> None:
     """Press a button of a message of the bot."""
     _call("/paper/press", {"user_id": telegram_id(user), "message_id": message_id, "data": data[:64]})
+
+
+def search(user: User, words: str, wait_s: float = 2.0) -> list[dict[str, Any]] | None:
+    """What the bot answers to `@bot words`; None when it does not answer in time, as to somebody it does not know."""
+    query_id = _call("/paper/inline", {"user_id": telegram_id(user), "query": words[:256]})["query_id"]
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        found: list[dict[str, Any]] | None = _call(f"/paper/answer/{query_id}")["answer"]
+        if found is not None:
+            return found
+        time.sleep(0.05)
+    return None
 
 
 def load_chat(user: User, most: int = 60) -> list[Line]:

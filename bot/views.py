@@ -26,18 +26,11 @@ PASTE = "telegram_code"
 def show(request: HttpRequest) -> HttpResponse:
     """The page; for HTMX only the chat's messages, or the links."""
     user = person(request)
-    chats = TelegramChat.objects.filter(user=user)
     if getattr(request, "htmx", False):
         if request.GET.get("part") == "links":
-            return render(request, "bot/links.html", {"chats": chats})
+            return render(request, "bot/links.html", {"chats": TelegramChat.objects.filter(user=user)})
         return render(request, "bot/messages.html", chat_context(request, user))
-    context = {
-        "chats": chats,
-        "code": request.session.pop(PASTE, ""),
-        "minutes": CODE_LIFE.seconds // 60,
-        **chat_context(request, user),
-    }
-    return render(request, "bot/page.html", context)
+    return render(request, "bot/page.html", page_context(request, user))
 
 
 @require_POST
@@ -73,19 +66,26 @@ def end_link(request: HttpRequest, chat_id: int) -> HttpResponse:
 @require_POST
 @page_for(Role.VIEWER)
 def say(request: HttpRequest) -> HttpResponse:
-    """Type into the local chat, or press one of its buttons."""
+    """Type into the local chat, press one of its buttons, or search from it as `@bot words` does in Telegram."""
     user = person(request)
     if not may_chat(user):
         raise Http404
+    found: dict[str, object] = {}
     try:
+        text = request.POST.get("text", "").strip()
         if data := request.POST.get("data", ""):
             local_server.press(user, int(request.POST.get("message_id", "0")), data)
-        elif text := request.POST.get("text", "").strip():
+        elif text.startswith("@"):
+            words = text.partition(" ")[2].strip()
+            found = {"searched": words, "hits": local_server.search(user, words)}
+        elif text:
             local_server.say(user, text)
     except (OSError, ValueError):
         messages.error(request, "The local Telegram server did not take it; try again in a moment.")
     if getattr(request, "htmx", False):
-        return render(request, "bot/messages.html", chat_context(request, user))
+        return render(request, "bot/answered.html", {**chat_context(request, user), **found})
+    if found:
+        return render(request, "bot/page.html", {**page_context(request, user), **found})
     return redirect("telegram")
 
 
@@ -110,6 +110,16 @@ def show_file(request: HttpRequest, file_id: str) -> HttpResponse:
     if not is_picture:
         response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def page_context(request: HttpRequest, user: User) -> dict[str, object]:
+    """All of the page. A code that was just made is shown this once."""
+    return {
+        "chats": TelegramChat.objects.filter(user=user),
+        "code": request.session.pop(PASTE, ""),
+        "minutes": CODE_LIFE.seconds // 60,
+        **chat_context(request, user),
+    }
 
 
 def chat_context(request: HttpRequest, user: User) -> dict[str, object]:

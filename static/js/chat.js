@@ -18,5 +18,14 @@
   document.getElementById("chat-entry").addEventListener("htmx:afterRequest", (event) => {
     if (event.detail.successful && event.target.id === "chat-entry") { event.target.reset(); atEnd = true; toEnd(); }
   });
+  chat.addEventListener("click", (event) => {
+    // As Telegram does: the words to search by come into the entry, to be finished there.
+    const search = event.target.closest("[data-search]");
+    if (!search) return;
+    event.preventDefault();
+    const entry = document.getElementById("chat-text");
+    entry.value = search.value;
+    entry.focus();
+  });
   toEnd();
 })();

@@ -17,6 +17,7 @@ from bot.models import Callback, LinkCode, TelegramChat
 from bot.replies import Button, Reply
 from identity.models import AuditEntry, User
 from tests.bot.conftest import BotThread, Person, Telegram, wait_for
+from tests.desk_rows import DeskRows
 from trading.errors import InvalidValue
 
 BIGGEST_ID = 2**52
@@ -166,6 +167,23 @@ def test_newcomer_links_and_talks_on_the_page(
     picture = client.get(address[0])
     assert (picture["Content-Type"], picture.content[:4]) == ("image/png", b"\x89PNG")
     assert AuditEntry.objects.filter(action="telegram.asked", user=operator).exists()
+
+
+def test_newcomer_searches_on_the_page(
+    bot: BotThread, telegram: Telegram, operator: User, client: Client, settings: Settings, desk: DeskRows
+) -> None:
+    settings.TELEGRAM_API_URL, settings.TELEGRAM_BOT_TOKEN = telegram.url, "1:x"
+    client.force_login(operator)
+    searched = {"text": "@bot predict-03"}
+    htmx = {"HX-Request": "true"}
+    assert "Nobody answered" in client.post("/telegram/say", searched, headers=htmx).content.decode()
+    client.post("/telegram/link", {"here": "1"})
+    wait_for(lambda: "Hello <b>operator</b>" in client.get("/telegram/").content.decode())
+    for headers in (htmx, {}):
+        page = client.post("/telegram/say", searched, headers=headers).content.decode()
+        assert 'value="/account predict-03"' in page
+    assert "Nothing was found" in client.post("/telegram/say", {"text": "@bot nowhere"}).content.decode()
+    assert 'value="@bot "' in client.get("/telegram/").content.decode(), "the greeting's Search button"
 
 
 def test_admin_makes_a_code_for_somebody(operator: User, viewer: User, client: Client) -> None:
