@@ -9,12 +9,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from accounts.holdings import Booked, common, difference
 from strategies.config import DeltaNeutralConfig, parse_config
 from strategies.exposure import ExposureState, yes_price_of
 from strategies.handlers.crossing import clear_price
 from strategies.handlers.delta_neutral import DeltaNeutral
 from strategies.handlers.plan import RestingOrder, Wake
-from accounts.holdings import Booked, common, difference
 from strategies.rungs import RungKind
 from strategies.watching import watch
 from tests.strategies.ladders import BEGIN, HEDGE, PRIMARY, SPARE, Desk
