@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import cast
 
 import httptools
 from multidict import CIMultiDict
@@ -72,8 +73,8 @@ class Line(asyncio.Protocol):
 
     # asyncio.Protocol
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    def connection_made(self, given: asyncio.BaseTransport) -> None:
+        transport = cast(asyncio.Transport, given)  # uvloop's is one in all but its class
         # Nothing is kept back: uvloop would otherwise write at the end of the loop's turn.
         transport.set_write_buffer_limits(high=0)
         sock = transport.get_extra_info("socket")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 
 from tests.venues import faulty as fault
 from tests.venues.faulty import Behaviour, FaultyVenue, Request, TunnelProxy, Writer, listening
@@ -160,3 +161,24 @@ async def test_withdrawn_permit_means_nothing_left_by_a_proxy(faulty: FaultyVenu
             await session.request("POST", f"{faulty.base}/x", headers=HEADERS, body=b"{}")
         await session.close()
     assert not faulty.requests
+
+
+def test_the_loop_of_the_products_processes_carries_requests() -> None:
+    """uvloop's transports are no `asyncio.Transport` by their class."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        await writer.drain()
+        writer.close()
+
+    async def ask() -> bytes:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            session = HttpSession(total_timeout_s=5.0)
+            port = server.sockets[0].getsockname()[1]
+            answer = await session.request("GET", f"http://127.0.0.1:{port}/x", headers=HEADERS, body=None)
+            await session.close()
+            return answer.body
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(ask()) == b"ok"
