@@ -11,6 +11,8 @@ from django.db.models.functions import Abs
 
 from accounts.models import Account, Position, SealedSecret
 from accounts.querysets import load_fill_counts, load_realized
+from accounts.scope import in_scope
+from identity.callers import Caller
 from trading.enums import Outcome, Platform, TradingState
 from trading.values import ZERO
 
@@ -68,9 +70,10 @@ class AccountRow:
         return SealedSecret.Kind.PRIVATE_KEY.value in self.sealed
 
 
-def load_rows(wanted: FleetFilter, now: datetime) -> list[AccountRow]:
-    """The accounts it wants, by name. Five queries."""
-    accounts = list(Account.objects.filter(wanted.where()).defer("notes").order_by("name")[:1_000])
+def load_rows(wanted: FleetFilter, now: datetime, visitor: Caller) -> list[AccountRow]:
+    """The accounts it wants and the visitor may see, by name. Five queries."""
+    seen = in_scope(Account.objects.filter(wanted.where()), visitor, "")
+    accounts = list(seen.defer("notes").order_by("name")[:1_000])
     nets, realized, sealed = load_nets(), load_realized(), load_sealed()
     fills = load_fill_counts(now.replace(hour=0, minute=0, second=0, microsecond=0))
     return [
@@ -103,6 +106,7 @@ def load_sealed() -> dict[UUID, tuple[str, ...]]:
     return found
 
 
-def load_tags() -> list[str]:
-    """Every tag in use."""
-    return sorted({tag for tags in Account.objects.exclude(tags=[]).values_list("tags", flat=True) for tag in tags})
+def load_tags(visitor: Caller) -> list[str]:
+    """Every tag in use on the accounts the visitor may see."""
+    tagged = in_scope(Account.objects.exclude(tags=[]), visitor, "")
+    return sorted({tag for tags in tagged.values_list("tags", flat=True) for tag in tags})

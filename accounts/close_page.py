@@ -23,6 +23,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.account_ids import read_ids
 from accounts.closing import Closing, carry_out, load_closing
 from accounts.models import Account, Order, Position
+from accounts.scope import in_scope, visitor_of
 from identity.access import is_fragment, page_for
 from identity.back_office import person_of
 from identity.models import AuditEntry
@@ -78,11 +79,12 @@ class Progress:
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-@page_for(Role.TRADER)
+@page_for(Role.TRADER, keeps_scope=True)
 def close_accounts(request: HttpRequest) -> HttpResponse:
     """The plan for the accounts named; on POST with `confirm` it is carried out, then followed at the same address."""
     given = request.POST if request.method == "POST" else request.GET
-    accounts = list(Account.objects.filter(pk__in=read_ids(given.getlist("account"))).order_by("name")[:MOST_ACCOUNTS])
+    seen = in_scope(Account.objects.all(), visitor_of(request), "")
+    accounts = list(seen.filter(pk__in=read_ids(given.getlist("account"))).order_by("name")[:MOST_ACCOUNTS])
     if not accounts:
         messages.error(request, "Mark at least one account first.")
         return redirect("accounts")

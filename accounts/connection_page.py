@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.connection_test import latest_connection_test, request_connection_test
 from accounts.models import Account, ConnectionTest
+from accounts.scope import in_scope, visitor_of
 from identity.access import is_fragment, page_for
 from identity.back_office import person_of
 from identity.models import AuditEntry
@@ -21,10 +22,10 @@ PAGE_SOURCE = AuditEntry.Source.PAGE.value
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-@page_for(Role.TRADER)
+@page_for(Role.TRADER, keeps_scope=True)
 def test_account(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """Ask for a test on POST; for HTMX the newest test as it stands, else back to the account, which shows it."""
-    account = Account.objects.filter(pk=account_id).first()
+    account = in_scope(Account.objects.all(), visitor_of(request), "").filter(pk=account_id).first()
     if account is None:
         raise Http404
     problem = ""

@@ -9,6 +9,8 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import Account, Fill, Order, Position
 from accounts.querysets import without_bytes
+from accounts.scope import in_scope
+from identity.callers import Caller
 from identity.models import AuditEntry
 from markets.models import Market, market_key
 from trading.enums import OrderOrigin, OrderStatus
@@ -78,10 +80,10 @@ class OrderFilter:
             return Q(order_hash=self.q) if self.q.startswith("0x") else Q(venue_order_id=self.q)
 
 
-def load_order_page(wanted: OrderFilter, cursor: str = "") -> tuple[list[Order], str | None]:
+def load_order_page(wanted: OrderFilter, visitor: Caller, cursor: str = "") -> tuple[list[Order], str | None]:
     """A page of orders, newest first, and the next page's cursor: one query. A cursor not ours begins anew."""
     rows = wanted.apply(without_bytes(Order.objects.select_related("account", "market")))
-    return page_of(rows, NEWEST, cursor)
+    return page_of(in_scope(rows, visitor, "account"), NEWEST, cursor)
 
 
 def page_of(rows: QuerySet, order: Sorting, cursor: str, limit: int = PAGE) -> tuple[list, str | None]:  # type: ignore[type-arg]
@@ -92,16 +94,18 @@ def page_of(rows: QuerySet, order: Sorting, cursor: str, limit: int = PAGE) -> t
         return load_page(rows, order, PageQuery(limit=limit))
 
 
-def load_ambiguous(now: datetime) -> list[Order]:
+def load_ambiguous(now: datetime, visitor: Caller) -> list[Order]:
     """Orders that may or may not have reached their venue, the oldest first. One query on a partial index."""
     rows = Order.objects.filter(status__in=AMBIGUOUS, updated_at__lt=now)
     old = rows.filter(Q(status=OrderStatus.UNKNOWN.value) | Q(created_at__lt=now - AMBIGUOUS_AFTER))
+    old = in_scope(old, visitor, "account")
     return list(without_bytes(old).select_related("account", "market").order_by("created_at")[:MOST_AMBIGUOUS])
 
 
-def load_order(order_id: UUID) -> Order | None:
-    """One order with account and market, without its bytes."""
-    return without_bytes(Order.objects.select_related("account", "market")).filter(pk=order_id).first()
+def load_order(order_id: UUID, visitor: Caller) -> Order | None:
+    """One order the visitor may see, with account and market, without its bytes."""
+    rows = without_bytes(Order.objects.select_related("account", "market"))
+    return in_scope(rows, visitor, "account").filter(pk=order_id).first()
 
 
 def load_fills_of_order(order: Order) -> list[Fill]:

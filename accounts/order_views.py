@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import order_lists
 from accounts.order_lists import FILTERS, OrderFilter
 from accounts.querysets import count_in_flight, load_desk
+from accounts.scope import visitor_of
 from accounts.ticket_form import TicketForm, preview
 from accounts.trade import cancel_order, check_order, place_order
 from identity.access import is_fragment, page_for
@@ -42,18 +43,18 @@ class CancelForm(forms.Form):
 
 @require_safe
 @never_cache
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def show_orders(request: HttpRequest) -> HttpResponse:
     """Orders, newest first, filtered; above them those nobody knows the fate of."""
     wanted, cursor = OrderFilter.read(request.GET.dict()), request.GET.get("cursor", "")
-    part = request.GET.get("part", "")
+    part, visitor = request.GET.get("part", ""), visitor_of(request)
     now = timezone.now()
     context: dict[str, object] = {"now": now, "may_trade": has_role(request.user, Role.TRADER)}
     if not (is_fragment(request) and part == "list"):
-        context["ambiguous"] = order_lists.load_ambiguous(now)
+        context["ambiguous"] = order_lists.load_ambiguous(now, visitor)
         if is_fragment(request) and part == "ambiguous":
             return render(request, "accounts/orders/ambiguous.html", context)
-    orders, following = order_lists.load_order_page(wanted, cursor)
+    orders, following = order_lists.load_order_page(wanted, visitor, cursor)
     asked = {name: value for name in FILTERS if (value := getattr(wanted, name))}
     context |= {
         "orders": orders,
@@ -68,17 +69,17 @@ def show_orders(request: HttpRequest) -> HttpResponse:
     context |= {
         "statuses": [status.value for status in OrderStatus],
         "origins": [origin.value for origin in OrderOrigin],
-        "in_flight": sum(count_in_flight().values()),
+        "in_flight": None if visitor.is_scoped else sum(count_in_flight().values()),
     }
     return render(request, "accounts/orders/page.html", context)
 
 
 @require_safe
 @never_cache
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def show_order(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """One order: what it was for, each step with its time, its fills; a trader may cancel it."""
-    order = order_lists.load_order(order_id)
+    order = order_lists.load_order(order_id, visitor_of(request))
     if order is None:
         raise Http404
     steps = [
@@ -106,11 +107,11 @@ def show_order(request: HttpRequest, order_id: UUID) -> HttpResponse:
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-@page_for(Role.TRADER)
+@page_for(Role.TRADER, keeps_scope=True)
 def order_something(request: HttpRequest) -> HttpResponse:
     """The ticket. `check` shows what it would come to and orders nothing; `place` hands it to the engine."""
     if request.method == "POST":
-        form = TicketForm(request.POST)
+        form = TicketForm(request.POST, visitor=visitor_of(request))
         if form.is_valid():
             command, account = check_order(form.command(form.cleaned_data))
             if "place" in request.POST and request.POST.get("seen") == mark_of(command):
@@ -130,7 +131,8 @@ def order_something(request: HttpRequest) -> HttpResponse:
                 return render(request, "accounts/orders/ticket.html", context)
         return render(request, "accounts/orders/ticket.html", {"form": form})
     form = TicketForm(
-        initial={name: request.GET[name] for name in ("account", "market", "side") if name in request.GET}
+        visitor=visitor_of(request),
+        initial={name: request.GET[name] for name in ("account", "market", "side") if name in request.GET},
     )
     return render(request, "accounts/orders/ticket.html", {"form": form})
 
@@ -141,13 +143,15 @@ def mark_of(command: PlaceOrder) -> str:
 
 
 @require_http_methods(["POST"])
-@page_for(Role.TRADER)
+@page_for(Role.TRADER, keeps_scope=True)
 def cancel(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """Ask for one order to be taken off the book."""
     form = CancelForm(request.POST)
     if not form.is_valid():
         messages.error(request, "Nothing was cancelled: type a reason of at least three letters.")
         return redirect("order", order_id)
+    if order_lists.load_order(order_id, visitor_of(request)) is None:
+        raise Http404
     try:
         asked = cancel_order(order_id, person_of(request), form.cleaned_data["reason"], source=PAGE_SOURCE)
     except InvalidValue:

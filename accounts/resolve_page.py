@@ -11,6 +11,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.order_lists import load_order
+from accounts.scope import visitor_of
 from accounts.unknowns import LEAST_TEXT, Evidence, Found, load_known, resolve_unknown
 from identity.access import page_for
 from identity.back_office import person_of
@@ -49,10 +50,10 @@ class ResolveForm(forms.Form):
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-@page_for(Role.TRADER)
+@page_for(Role.TRADER, keeps_scope=True)
 def resolve_order(request: HttpRequest, order_id: UUID) -> HttpResponse:
     """The evidence we have and the form; on POST the question is closed, if the evidence will do."""
-    order = load_order(order_id)
+    order = load_order(order_id, visitor_of(request))
     if order is None:
         raise Http404
     if order.status not in OPEN:

@@ -12,7 +12,9 @@ from django import forms
 from django.db.models import QuerySet
 
 from accounts.models import Account, Desk
+from accounts.scope import in_scope
 from accounts.trade import check_order
+from identity.callers import Caller
 from markets.fields import choices
 from markets.models import Market
 from markets.querysets import find_market, load_picks
@@ -21,7 +23,6 @@ from trading.enums import Action, FeeKind, OrderType, Outcome, Platform, Trading
 from trading.errors import InvalidValue
 from trading.fees import taker_fee
 from trading.values import exact
-
 
 PICKER = {
     "list": "market-picks",
@@ -48,9 +49,10 @@ class TicketForm(forms.Form):
     reason = forms.CharField(min_length=3, max_length=200, label="Why?")
     client_order_id = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, visitor: Caller, **kwargs: Any) -> None:
+        """`visitor` orders on the accounts they may see."""
         super().__init__(*args, **kwargs)
-        accounts: QuerySet[Account] = Account.objects.defer("notes").order_by("name")
+        accounts: QuerySet[Account] = in_scope(Account.objects.defer("notes").order_by("name"), visitor, "")
         self.fields["account"].queryset = accounts  # type: ignore[attr-defined]
         for name in ("price", "shares"):
             self.fields[name].widget = forms.TextInput(attrs={"inputmode": "decimal", "autocomplete": "off"})

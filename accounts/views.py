@@ -24,6 +24,7 @@ from accounts.connection_page import ask_for_tests, describe_test
 from accounts.forms import KeysForm, LimitsForm, StateForm, WhoForm
 from accounts.models import Account, SealedSecret
 from accounts.registration import change_account_state, register_account
+from accounts.scope import in_scope, visitor_of
 from accounts.vault import VaultError
 from identity.access import is_fragment, page_for
 from identity.back_office import person_of
@@ -38,13 +39,13 @@ STEPS: tuple[tuple[str, type[forms.Form]], ...] = (("Who", WhoForm), ("Limits", 
 
 @require_safe
 @never_cache
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def show_fleet(request: HttpRequest) -> HttpResponse:
     """The fleet table, filtered. A trader marks accounts and changes their state."""
-    wanted = FleetFilter.read(request.GET.dict())
+    wanted, visitor = FleetFilter.read(request.GET.dict()), visitor_of(request)
     asked = {name: value for name in FILTERS if (value := getattr(wanted, name))}
     context = {
-        "rows": account_lists.load_rows(wanted, timezone.now()),
+        "rows": account_lists.load_rows(wanted, timezone.now(), visitor),
         "wanted": wanted,
         "query": urlencode(asked),
         "is_filtered": bool(asked),
@@ -57,19 +58,20 @@ def show_fleet(request: HttpRequest) -> HttpResponse:
         "platforms": [platform.value for platform in Platform],
         "states": [state.value for state in TradingState],
         "connections": Account.Connection.values,
-        "tags": account_lists.load_tags(),
+        "tags": account_lists.load_tags(visitor),
     }
     return render(request, "accounts/page.html", context)
 
 
 @require_POST
-@page_for(Role.TRADER)
+@page_for(Role.TRADER, keeps_scope=True)
 def change_states(request: HttpRequest) -> HttpResponse:
     """Change the state of every marked account, with one reason. Shows what it touches until it is confirmed.
 
     The same form sends marked accounts to be tested, or to the page that closes them.
     """
-    marked = list(Account.objects.filter(pk__in=read_ids(request.POST.getlist("account"))).order_by("name"))
+    seen = in_scope(Account.objects.all(), visitor_of(request), "")
+    marked = list(seen.filter(pk__in=read_ids(request.POST.getlist("account"))).order_by("name"))
     form = StateForm(request.POST)
     if not marked:
         messages.error(request, "Mark at least one account first.")
@@ -94,10 +96,11 @@ def change_states(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @never_cache
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def show_account(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """One account: how it stands, what it holds, its orders and fills, and who did what to it."""
-    account = Account.objects.filter(pk=account_id).first()
+    visitor = visitor_of(request)
+    account = in_scope(Account.objects.all(), visitor, "").filter(pk=account_id).first()
     if account is None:
         raise Http404
     wanted = order_lists.OrderFilter(account=str(account.pk))
@@ -106,7 +109,7 @@ def show_account(request: HttpRequest, account_id: UUID) -> HttpResponse:
         "free": account.collateral - account.reserved,
         "sealed": list(SealedSecret.objects.filter(account=account).order_by("kind").values("kind", "created_at")),
         "positions": order_lists.load_positions(account),
-        "orders": order_lists.load_order_page(wanted)[0][:20],
+        "orders": order_lists.load_order_page(wanted, visitor)[0][:20],
         "fills": order_lists.load_fill_page(account, limit=20)[0],
     }
     if is_fragment(request):

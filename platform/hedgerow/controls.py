@@ -58,7 +58,7 @@ class StopForm(ReasonForm):
 
 @never_cache
 @require_http_methods(["GET", "POST"])
-@page_for(Role.TRADER)
+@page_for(Role.TRADER, keeps_scope=True)  # any trader may stop the desk, whatever accounts they see
 def stop(request: HttpRequest) -> HttpResponse:
     """Show what each level of a stop touches; on POST with a reason, stop and say how many engines confirmed."""
     form = StopForm(request.POST or None)

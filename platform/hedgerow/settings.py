@@ -91,6 +91,13 @@ TELEGRAM_WEBHOOK_SECRET = env.read_text("TELEGRAM_WEBHOOK_SECRET", "")
 TELEGRAM_WEBHOOK_HOST = env.read_text("TELEGRAM_WEBHOOK_HOST", "127.0.0.1")
 TELEGRAM_WEBHOOK_PORT = env.read_number("TELEGRAM_WEBHOOK_PORT", 8090, least=1, most=65535)
 
+# Alerts -----------------------------------------------------------------------------------------
+
+UNKNOWN_ALERT_S = env.read_number("HEDGEROW_UNKNOWN_ALERT_S", 30, least=5)
+"""An order whose outcome has been open for longer is told of."""
+CONNECTION_ALERT_S = env.read_number("HEDGEROW_CONNECTION_ALERT_S", 60, least=5)
+"""So is an account without its wallet stream."""
+
 # Web --------------------------------------------------------------------------------------------
 
 PAPER_SECRET_KEY = "paper-only-and-refused-in-live-mode-" + "0123456789abcdef" * 2
@@ -146,6 +153,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "identity.access.ScopeMiddleware",
 ]
 ROOT_URLCONF = "hedgerow.urls"
 ASGI_APPLICATION = "hedgerow.asgi.application"

@@ -17,9 +17,14 @@ from accounts.account_lists import FleetFilter, load_rows
 from accounts.models import Account, Order, SealedSecret
 from accounts.order_lists import OrderFilter, load_ambiguous, load_order_page
 from accounts.vault import ensure_vault
+from identity.callers import Caller
+from identity.models import User
+from identity.roles import Role
 from tests.desk_rows import add_fills, add_positions, make_desk
 
 FRAGMENT = {"HX-Request": "true"}
+EVERYTHING = Caller(User(), Role.VIEWER, None)
+"""A visitor who sees every account."""
 HEADER = "name,private_key,proxy_url,tags,max_order\n"
 PROXY = "socks5://someone:swordfish-of-the-tests@proxy.invalid:1080"
 
@@ -70,7 +75,7 @@ def test_fleet_costs_the_same_at_any_size(now: datetime) -> None:
         if wanted:
             add_positions(make_desk(now, pairs=50), now)
         with CaptureQueriesContext(connection) as queries:
-            rows = load_rows(FleetFilter(), now)
+            rows = load_rows(FleetFilter(), now, EVERYTHING)
         assert len(rows) == wanted
         counts.append(len(queries))
     assert counts == [5, 5]
@@ -225,9 +230,9 @@ def test_unreadable_file_is_explained(admin_client: Client, sealed: None, text: 
 
 def test_orders_are_listed_by_page(trader_client: Client, now: datetime) -> None:
     add_fills(make_desk(now), now, 120)
-    first, following = load_order_page(OrderFilter())
+    first, following = load_order_page(OrderFilter(), EVERYTHING)
     assert following is not None
-    second, _ = load_order_page(OrderFilter(), following)
+    second, _ = load_order_page(OrderFilter(), EVERYTHING, following)
     assert len(first) == len(second) == 50
     assert not {order.pk for order in first} & {order.pk for order in second}
     assert trader_client.get("/orders/?cursor=nonsense").content.count(b'id="order-') == 50
@@ -256,7 +261,7 @@ def test_unknown_orders_show_age_and_evidence(trader_client: Client, now: dateti
     order = Order.objects.first()
     assert order is not None
     Order.objects.filter(pk=order.pk).update(status="unknown", reason="no answer within 3 s")
-    assert [found.pk for found in load_ambiguous(timezone.now())] == [order.pk]
+    assert [found.pk for found in load_ambiguous(timezone.now(), EVERYTHING)] == [order.pk]
     text = trader_client.get("/orders/?part=ambiguous", headers=FRAGMENT).content.decode()
     assert "bytes left" in text
     assert "no answer within 3 s" in text
