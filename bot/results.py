@@ -55,7 +55,7 @@ def draw(result: Result, now: datetime) -> bytes:
     return draw_result(f"Hedgerow {settings.MODE.value}: result, 24 hours", points, bars)
 
 
-def describe(result: Result) -> str:
+def describe(result: Result, now: datetime) -> str:
     """The words under the picture."""
     point, by_market = result.point, equity.measure_markets()
     titles = dict(Market.objects.filter(pk__in=by_market).values_list("pk", "title"))
@@ -69,6 +69,8 @@ def describe(result: Result) -> str:
     ]
     if point.unmarked:
         lines.append(f"⚠️ {point.unmarked} holdings have no price yet, so the whole is not known.")
+    if moved:
+        lines.append(f"By market, at this moment ({now:%H:%M:%S}):")
     lines += [f"{money(value)} · {esc(clip(titles.get(key) or key, 50))}" for key, value in moved[:5]]
     return "\n".join(lines)
 

@@ -176,7 +176,7 @@ def draw_summary(now: datetime) -> Reply:
     text = (
         f"{bold(f'Daily summary, {now:%F}')} ({settings.MODE.value})\n"
         f"24 hours: {bold(money(result.day))} USDT, {fills} fills\n"
-        f"{describe(result)}\nUnhedged now: {amount(open_shares)} shares"
+        f"{describe(result, now)}\nUnhedged now: {amount(open_shares)} shares"
     )
     buttons = [[Button("Status", "status"), Button("Exposure", "exposure")]]
     return Reply(text, picture=draw(result, now), buttons=buttons)

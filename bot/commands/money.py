@@ -170,7 +170,7 @@ def exposure(request: Request) -> Reply:
 def pnl(request: Request) -> Reply:
     """The result as a curve of the last day and by account."""
     result = load_result(request.now)
-    return Reply(describe(result), picture=draw(result, request.now))
+    return Reply(describe(result, request.now), picture=draw(result, request.now))
 
 
 def find_account(named: str) -> Account | None:
