@@ -7,7 +7,7 @@ PRODUCT := $(patsubst %/,%,$(sort $(dir $(wildcard platform/ $(foreach room,acco
 BENCHMARKS := $(filter-out %_sink.py,$(wildcard benchmarks/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run stop status test check lint format types contracts lock faults bench clean
+.PHONY: help setup dev run stop status test check lint format types contracts lock faults pictures bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ lock: dev ## pin requirements*.in anew (needs a network)
 
 faults: dev ## kill every step of the path in turn, stop under load, race engines (about eight minutes)
 	@$(PY) -m pytest -m faults -p no:cacheprovider tests/faults $(ARGS)
+
+pictures: dev ## pictures of every page of a running system, for docs/ (HEDGEROW_PASSWORD=… ARGS="--url … --user …")
+	@PYTHONPATH=. $(PY) -m tests.browser.pictures $(ARGS)
 
 bench: dev ## the benchmarks; each prints one JSON line last
 	@for file in $(BENCHMARKS); do echo "== $$file" && $(PY) $$file || exit 1; done

@@ -18,14 +18,8 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
-ARGS = [
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+from tests.browser.driver import ARGS, CHROMIUM
+
 PASSWORD = "a-password-of-the-tests"
 START_S = 60
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -1,14 +1,9 @@
-"""Every page of the product, how to come to it, and a desk on which none of them is empty.
+"""A desk on which no page is empty: it has traded for hours, and not everything went well."""
 
-The tests go round it, and `make pictures` takes its pictures along it (tests.browser.pictures).
-"""
-
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
 from django.utils import timezone
-from playwright.sync_api import Page
 
 from accounts.models import Account, EquityPoint, Order
 from alerts.models import Alert
@@ -20,46 +15,6 @@ BOOK = {
     "bids": [["0.54", "120"], ["0.53", "300"]],
     "asks": [["0.56", "90"], ["0.57", "410.5"]],
 }
-
-
-@dataclass(frozen=True)
-class Stop:
-    """One page: its own address, or the first link `follow` finds on the page at `address`."""
-
-    name: str
-    address: str
-    follow: str = ""
-
-    def visit(self, page: Page) -> None:
-        """Open it. Raises a Playwright error when there is no such link."""
-        page.goto(self.address)
-        if self.follow:
-            address = page.locator(self.follow).first.get_attribute("href")
-            assert address, f"{self.name}: no address at {self.follow}"
-            page.goto(address)
-
-
-TOUR = (
-    Stop("dashboard", "/"),
-    Stop("stop", "/", "#state a.danger, #state a:has-text('harder')"),
-    Stop("trace", "/", "#fills tbody tr a[href$='/trace']"),
-    Stop("accounts", "/accounts/"),
-    Stop("account", "/accounts/", "#fleet tbody th a"),
-    Stop("account-add", "/accounts/add"),
-    Stop("account-import", "/accounts/import"),
-    Stop("strategies", "/strategies/"),
-    Stop("strategy", "/strategies/", "#strategies tbody th a"),
-    Stop("strategy-form", "/strategies/new"),
-    Stop("markets", "/markets/"),
-    Stop("market", "/markets/?status=open", "#markets tbody th a"),
-    Stop("orders", "/orders/"),
-    Stop("order", "/orders/", "#orders tbody td a[href^='/orders/']"),
-    Stop("order-new", "/orders/new"),
-    Stop("logs", "/logs/"),
-    Stop("logs-trades", "/logs/?what=trades"),
-    Stop("telegram", "/telegram/"),
-    Stop("setup", "/setup/"),
-)
 
 
 def make_full_desk() -> DeskRows:
