@@ -11,6 +11,7 @@ What is committed is what may leave: the signed bytes are in the order's row bef
 A crash before 3 changes nothing and the messages come again; a crash after 3 is healed by the executor's recovery.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal, localcontext
@@ -31,15 +32,17 @@ from strategies.exposures import (
     ExposureRow,
     OpenOrder,
     PositionRow,
-    inserted_orders,
+    begin_dispatch,
+    close_dispatch,
     load_day_notional,
-    open_dispatch,
-    queue_close,
+    opened_dispatch,
 )
+from strategies.foresight import Foresight, fill_cause
 from strategies.handlers.plan import RestingOrder, Wake
 from strategies.inbox import Inbox
 from strategies.specs import SpecBook
 from strategies.surroundings import Surroundings, adjusted
+from strategies.trips import Trips
 from strategies.watching import REJECTED
 from streams.killpoints import reach
 from trading.enums import Action, OrderStatus, Outcome
@@ -98,6 +101,8 @@ class Dispatcher:
         self._specs = specs
         self._books = books
         self._clock = clock
+        self._trips = Trips(conn)
+        self._foresight = Foresight(signer.prepare, specs)
 
     async def dispatch(self, inbox: Inbox, wakes: Mapping[UUID, str] | None = None) -> Dispatched:
         """Record the inbox's fills, look at every exposure they or a wake touch, commit, send."""
@@ -106,9 +111,11 @@ class Dispatcher:
             return _NOTHING
         now = self._clock()
         conn = self._conn
-        async with conn.pipeline(), conn.transaction():
-            batch = FillBatch(inbox.received)
-            opened = await open_dispatch(conn, batch.executions, [*looked_at, *inbox.rejections], now)
+        batch = FillBatch(inbox.received)
+        try:
+            begin_dispatch(self._trips, batch.executions, [*looked_at, *inbox.rejections], now)
+            self._foresight.foresee(batch.executions, now)
+            opened = await opened_dispatch(self._trips)
             reach("dispatch.opened")
             batch.apply(opened.ledger)
             rows = opened.exposures
@@ -127,23 +134,28 @@ class Dispatcher:
                 venues=opened.venues,
                 desk_state=opened.desk_state,
             )
-            evaluations, sent = self._decide(rows, batch.fills, looked_at, inbox.rejections, around)
+            evaluations, sent, around = self._decide(rows, batch.fills, looked_at, inbox.rejections, around)
             reach("dispatch.signed")
             denied = [order for evaluation in evaluations for order in evaluation.denied]
-            cursor = await queue_close(
-                conn,
+            alerts = await record_warnings(conn, evaluations, now) + await record_reversals(conn, batch.fills, now)
+            reach("dispatch.before_commit")
+            new = await close_dispatch(
+                self._trips,
                 batch.closing([*sent, *denied]),
                 [evaluation.update for evaluation in evaluations],
                 [evaluation.decision for evaluation in evaluations if evaluation.decision is not None],
                 now,
             )
-            alerts = await record_warnings(conn, evaluations, now) + await record_reversals(conn, batch.fills, now)
-            reach("dispatch.before_commit")
+        except BaseException:
+            await self._trips.abandon()
+            raise
         reach("dispatch.committed")
         # An id that was taken already is another decision's order: it was, or will be, sent by whoever made it.
-        new = await inserted_orders(cursor)
         leaving = [order for order in sent if order.id in new]
         self._signer.send(leaving)
+        if leaving:
+            await asyncio.sleep(0)  # Their bytes first, before anything else is done about this batch.
+        self._foresight.remember(evaluations, around)
         reach("dispatch.sent")
         if len(leaving) != len(sent):
             log.warning("order_ids_taken", orders=[str(order.id) for order in sent if order.id not in new])
@@ -170,7 +182,7 @@ class Dispatcher:
         wakes: Mapping[UUID, str],
         rejections: Mapping[UUID, str],
         around: Surroundings,
-    ) -> tuple[list[Evaluation], list[NewOrder]]:
+    ) -> tuple[list[Evaluation], list[NewOrder], Surroundings]:
         """Evaluate every exposure concerned, one after the other, and sign what they order."""
         with localcontext(prec=PRECISION):
             return self._decide_each(rows, fills, wakes, rejections, around)
@@ -182,7 +194,7 @@ class Dispatcher:
         wakes: Mapping[UUID, str],
         rejections: Mapping[UUID, str],
         around: Surroundings,
-    ) -> tuple[list[Evaluation], list[NewOrder]]:
+    ) -> tuple[list[Evaluation], list[NewOrder], Surroundings]:
         ordered = sorted(fills, key=lambda fill: (fill.received_at, fill.trade_id))
         evaluations: list[Evaluation] = []
         signed: list[NewOrder] = []
@@ -191,7 +203,7 @@ class Dispatcher:
             if not moving and row.id not in wakes and row.id not in rejections:
                 continue
             if moving:
-                cause = f"fill:{moving[-1].trade_id}:{moving[-1].settlement}"
+                cause = fill_cause(moving)
                 # A settlement's correction came long after its fill: it starts no clock.
                 cause_at = min((fill.received_at for fill in moving if fill.shares > 0), default=None)
             else:
@@ -209,10 +221,10 @@ class Dispatcher:
                 evaluations.append(evaluation)
                 signed += orders
                 around = _with_planned(around, evaluation)
-        return evaluations, signed
+        return evaluations, signed, around
 
     def _sign(self, evaluation: Evaluation) -> list[NewOrder]:
-        return [self._signer.prepare(order, self._specs[order.market_key]) for order in evaluation.orders]
+        return [self._foresight.sign(order) for order in evaluation.orders]
 
     async def _day_notional(
         self, rows: Sequence[ExposureRow], accounts: Sequence[AccountRow], now: datetime

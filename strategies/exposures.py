@@ -11,15 +11,15 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection
 
 from accounts.ledger.fills import Closing, encode
 from accounts.ledger.fills import Opened as LedgerOpened
 from accounts.ledger.rows import Received
+from strategies.trips import Trips
 from trading.enums import Outcome, TradingState
 
 Connection = AsyncConnection[Any]
-Cursor = AsyncCursor[Any]
 
 
 class ExposureRow(msgspec.Struct, frozen=True):
@@ -194,35 +194,27 @@ _opened = msgspec.json.Decoder(Opened)
 _ids = msgspec.json.Decoder(list[UUID])
 
 
-async def open_dispatch(conn: Connection, executions: Sequence[Received], ids: Sequence[UUID], now: datetime) -> Opened:
-    """Record what is new, lock and read what it concerns: one round trip, inside the caller's transaction."""
-    cursor = await conn.execute(
-        "SELECT dispatch_open(%s::jsonb, %s, %s)::text", (encode(executions), list(ids), now), prepare=True
-    )
-    row = await cursor.fetchone()
-    assert row is not None
-    return _opened.decode(row[0])
+def begin_dispatch(trips: Trips, executions: Sequence[Received], ids: Sequence[UUID], now: datetime) -> None:
+    """Ask to record what is new, to lock and to read what it concerns. Returns once it is asked."""
+    wanted = b"{%b}" % b",".join(str(exposure_id).encode() for exposure_id in ids)
+    trips.begin(encode(executions), wanted, now.isoformat().encode())
 
 
-async def queue_close(
-    conn: Connection,
+async def opened_dispatch(trips: Trips) -> Opened:
+    """The answer to `begin_dispatch`."""
+    return _opened.decode(await trips.opened())
+
+
+async def close_dispatch(
+    trips: Trips,
     closing: Closing,
     updates: Sequence[ExposureUpdate],
     decisions: Sequence[NewDecision],
     now: datetime,
-) -> Cursor:
-    """Queue the writes; `inserted_orders` reads the cursor once the transaction is committed."""
-    return await conn.execute(
-        "SELECT dispatch_close(%s::jsonb, %s::jsonb, %s::jsonb, %s)::text",
-        (encode(closing), encode(updates), encode(decisions), now),
-        prepare=True,
-    )
-
-
-async def inserted_orders(cursor: Cursor) -> set[UUID]:
-    """The orders this dispatch made; an id missing here was taken by another decision."""
-    row = await cursor.fetchone()
-    return set(_ids.decode(row[0])) if row is not None else set()
+) -> set[UUID]:
+    """Write and commit. Gives the orders this dispatch made; an id missing there was taken by another decision."""
+    inserted = await trips.commit(encode(closing), encode(updates), encode(decisions), now.isoformat().encode())
+    return set(_ids.decode(inserted))
 
 
 async def load_day_notional(

@@ -179,21 +179,21 @@ class FillBatch:
             self._moved_positions.add(key)
 
 
-def encode(value: object) -> str:
+def encode(value: object) -> bytes:
     """JSON for the ledger's functions: numbers with every digit, bytes as base64."""
-    return _encoder.encode(value).decode()
+    return _encoder.encode(value)
 
 
 async def record_executions(conn: Connection, executions: Sequence[Received], now: datetime) -> list[RecordedFill]:
     """Record a batch on its own, inside the caller's transaction; returns what changed. A repeat changes nothing."""
     batch = FillBatch(executions)
     cursor = await conn.execute(
-        "SELECT ledger_open(%s::jsonb, %s)::text", (encode(batch.executions), now), prepare=True
+        "SELECT ledger_open(%s::jsonb, %s)::text", (encode(batch.executions).decode(), now), prepare=True
     )
     row = await cursor.fetchone()
     assert row is not None
     batch.apply(_opened.decode(row[0]))
-    await conn.execute("SELECT ledger_close(%s::jsonb, %s)", (encode(batch.closing()), now), prepare=True)
+    await conn.execute("SELECT ledger_close(%s::jsonb, %s)", (encode(batch.closing()).decode(), now), prepare=True)
     return batch.fills
 
 

@@ -17,8 +17,9 @@ from accounts.models import Account, Order
 from accounts.standing import lock_market
 from markets.models import Market
 from strategies.dispatch import Dispatcher
-from strategies.exposures import open_dispatch
+from strategies.exposures import begin_dispatch, opened_dispatch
 from strategies.models import Exposure, Pair, Strategy
+from strategies.trips import Trips
 from tests.dispatch.conftest import NOW, KeepingSigner, connect, fill, inbox_of, make_dispatcher
 from trading.enums import Action, OrderStatus, Outcome
 
@@ -92,11 +93,13 @@ async def test_person_waits_for_a_hedge_in_the_making(
     )
     async with await connect(database_url) as one, await connect(database_url) as other:
         await other.execute("SET lock_timeout = '200ms'")
-        async with one.transaction():
-            await open_dispatch(one, [], [exposure.pk], NOW)
-            with pytest.raises(psycopg.errors.LockNotAvailable):
-                async with other.transaction():
-                    await lock_market(other, "predict:1")
+        trips = Trips(one)
+        begin_dispatch(trips, [], [exposure.pk], NOW)
+        await opened_dispatch(trips)
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            async with other.transaction():
+                await lock_market(other, "predict:1")
+        await trips.abandon()
         async with other.transaction():
             await lock_market(other, "predict:1")
 
@@ -116,9 +119,12 @@ async def test_halted_strategy_holds_up_nobody(
     )
     async with await connect(database_url) as one, await connect(database_url) as other:
         await other.execute("SET lock_timeout = '200ms'")
-        async with one.transaction(), other.transaction():
-            await open_dispatch(one, [], [exposure.pk], NOW)
+        trips = Trips(one)
+        begin_dispatch(trips, [], [exposure.pk], NOW)
+        await opened_dispatch(trips)
+        async with other.transaction():
             await lock_market(other, "predict:1")
+        await trips.abandon()
 
 
 async def test_hedges_and_wishes_at_once_never_cross_nor_deadlock(
