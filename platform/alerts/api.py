@@ -14,7 +14,7 @@ from alerts.kinds import advice_of
 from alerts.models import Alert
 from alerts.raising import acknowledge
 from identity.audit import record_audit
-from identity.callers import caller_of, may
+from identity.callers import caller_of, may, need_whole_desk
 from identity.models import AuditEntry
 from identity.roles import Role
 from trading.enums import Severity
@@ -63,7 +63,8 @@ class AlertQuery(PageQuery):
 
 @router.get("", auth=may(Role.VIEWER), response=Page[AlertAnswer], summary="List alerts")
 def list_alerts(request: HttpRequest, asked: Query[AlertQuery]) -> Any:
-    """Alerts, the last seen first. They name their subject and hold no figures of an account."""
+    """Alerts, the last seen first. They name accounts in words, so whoever sees only some accounts is refused."""
+    need_whole_desk(caller_of(request))
     rows = Alert.objects.select_related("acknowledged_by")
     if asked.severity:
         rows = rows.filter(severity=asked.severity.value)
@@ -79,7 +80,9 @@ def list_alerts(request: HttpRequest, asked: Query[AlertQuery]) -> Any:
 @router.post("/{alert_id}/acknowledge", auth=may(Role.TRADER), response=AlertAnswer, summary="Take note of an alert")
 def acknowledge_alert(request: HttpRequest, alert_id: UUID) -> Any:
     """Close an alert in one's own name; the same thing may then raise a new one. Twice is once."""
-    user = caller_of(request).user
+    caller = caller_of(request)
+    need_whole_desk(caller)
+    user = caller.user
     with transaction.atomic():
         if acknowledge(alert_id, user, timezone.now()):
             alert = Alert.objects.get(pk=alert_id)

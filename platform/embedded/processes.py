@@ -61,6 +61,8 @@ def product_plan(inputs: PlanInputs) -> Plan:
     if inputs.telegram_port is not None:
         venues += (_telegram(inputs.telegram_port, inputs.state_dir, shared),)
     web = ("-m", "uvicorn", "hedgerow.asgi:application", "--host", HOST, "--port", str(inputs.web_port))
+    # Compressing each small message anew for each of a thousand sockets costs far more than it saves.
+    web += ("--ws-per-message-deflate", "false")
     worker = ("-m", "celery", "-A", "hedgerow", "worker", "--pool=threads", "--without-gossip", "--without-mingle")
     beat = ("-m", "celery", "-A", "hedgerow", "beat", "-s", f"{inputs.state_dir}/run/celerybeat-schedule")
     setup = ("setup", "--accounts", str(inputs.accounts)) if paper else ("setup",)

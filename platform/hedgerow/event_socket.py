@@ -1,7 +1,7 @@
 """The Channels consumer behind `/ws`: a person's or a program's live view of the bus (docs/api.md).
 
-Who connects is checked at once and again every half minute: a revoked token, a lost role or an ended session cuts the
-socket. Each message is the bus's own envelope with a cursor; a heartbeat carries the cursor through silence.
+Who connects is checked at once and again every half minute: a token revoked or expired, a role lost or a session ended
+cuts the socket. Each message is the bus's own envelope with a cursor; a heartbeat carries the cursor through silence.
 """
 
 import asyncio
@@ -30,10 +30,6 @@ UNREADABLE = 4400
 TOO_SLOW = 4408
 TOO_MANY = 4429
 
-HEARTBEAT_S = 15.0
-CHECKED_EVERY_S = 30.0
-STALLED_S = 20.0
-"""A socket that takes nothing for this long is cut."""
 MOST_SOCKETS = 2_000
 """Per web process."""
 LONGEST_REQUEST = 8_192
@@ -139,7 +135,7 @@ class EventSocket(AsyncWebsocketConsumer):
             await self.tell("subscribed", topics=sorted(backlog.topics), cursor=self.broadcast.cursor())
             if since is not None:
                 async for text in self.broadcast.replay(backlog, since, until):
-                    async with asyncio.timeout(STALLED_S):
+                    async with asyncio.timeout(settings.SOCKET_STALLED_S):
                         await self.send(text_data=text)
         except TimeoutError:
             await self._cut()
@@ -152,15 +148,15 @@ class EventSocket(AsyncWebsocketConsumer):
             while True:
                 texts: list[str] = []
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(HEARTBEAT_S):
+                    async with asyncio.timeout(min(settings.SOCKET_HEARTBEAT_S, settings.SOCKET_CHECK_S)):
                         texts = await backlog.take()
-                if time.monotonic() - checked >= CHECKED_EVERY_S:
+                if time.monotonic() - checked >= settings.SOCKET_CHECK_S:
                     caller, backlog.account_ids = await sync_to_async(self._load_caller)(self._secret())
                     if caller is None:
                         await self.close(NOT_SIGNED_IN, "the session, the token or the role has ended")
                         return
                     checked = time.monotonic()
-                async with asyncio.timeout(STALLED_S):
+                async with asyncio.timeout(settings.SOCKET_STALLED_S):
                     for text in texts:
                         await self.send(text_data=text)
                     if not texts:
@@ -170,7 +166,7 @@ class EventSocket(AsyncWebsocketConsumer):
 
     async def _cut(self) -> None:
         with contextlib.suppress(Exception):
-            async with asyncio.timeout(STALLED_S):
+            async with asyncio.timeout(settings.SOCKET_STALLED_S):
                 await self.close(TOO_SLOW, "too slow: connect again with your last cursor")
 
     async def _beat(self) -> None:

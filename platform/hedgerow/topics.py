@@ -17,6 +17,7 @@ from trading.events import (
     MARKET_EVENTS,
     STRATEGY_EVENTS,
     TRADE_EVENTS,
+    AlertRaised,
     ExposureChanged,
     StrategyChanged,
 )
@@ -36,7 +37,7 @@ STREAM_TOPICS = {
 TOPICS = tuple(sorted({topic for topics in STREAM_TOPICS.values() for topic in topics}))
 """Besides these, `markets/{market_id}` carries whatever names that market."""
 
-OF_THE_WHOLE_DESK = frozenset({StrategyChanged.type, ExposureChanged.type})
+OF_THE_WHOLE_DESK = frozenset({StrategyChanged.type, ExposureChanged.type, AlertRaised.type})
 """They tell of accounts without naming them, so only who sees every account may hear them."""
 
 START = "0-0"

@@ -156,7 +156,8 @@ def test_lists_hold_only_what_is_in_sight(path: str, program: Callable[..., Prog
 def test_desk_wide_answers_need_the_whole_desk(program: Callable[..., Program], desk: DeskRows) -> None:
     Account.objects.filter(name="predict-02").update(tags=["blue"])
     blue = program("viewer", "blue")
-    assert blue.get("/dashboard/stats").json()["code"] == "desk_out_of_scope"
+    for path in ("/dashboard/stats", "/alerts", "/emergency-stop/preview", "/emergency-stop/progress"):
+        assert blue.get(path).json()["code"] == "desk_out_of_scope"
     assert blue.get("/events").json()["code"] == "account_missing"
     assert blue.get("/events?account=predict-01").json()["code"] == "account_not_found"
 

@@ -9,9 +9,10 @@ import sys
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,6 +80,25 @@ def exposure(number: int) -> Event:
 @pytest.fixture(scope="session")
 def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a web process on the test database and Redis."""
+    with web_process(tmp_path_factory.mktemp("web")) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def brisk_web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One that beats, looks at rights and loses patience within a second or two."""
+    patience = {
+        "HEDGEROW_SOCKET_HEARTBEAT_S": "1",
+        "HEDGEROW_SOCKET_CHECK_S": "1",
+        "HEDGEROW_SOCKET_STALLED_S": "2",
+    }
+    with web_process(tmp_path_factory.mktemp("brisk-web"), **patience) as address:
+        yield address
+
+
+@contextmanager
+def web_process(folder: Path, **more: str) -> Iterator[str]:
+    """A web process on the test database and Redis, as `embedded` starts it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -88,9 +108,13 @@ def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         "DATABASE_URL": settings.DATABASE_URL,
         "HEDGEROW_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "PYTHONPATH": os.pathsep.join((root, f"{root}/platform")),
+        **more,
     }
-    command = [sys.executable, "-m", "uvicorn", "hedgerow.asgi:application", "--port", str(port)]
-    with (tmp_path_factory.mktemp("web") / "log").open("wb") as output:
+    command = [
+        *(sys.executable, "-m", "uvicorn", "hedgerow.asgi:application", "--port", str(port)),
+        *("--ws-per-message-deflate", "false"),
+    ]
+    with (folder / "log").open("wb") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT, cwd=root)
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -312,3 +336,94 @@ async def test_slow_reader_is_told_and_holds_nobody_up(web: str, people: dict[st
 async def test_revoked_token_is_refused_from_then_on(web: str, people: dict[str, str]) -> None:
     await sync_to_async(ApiToken.objects.filter(name="viewer").update)(revoked_at=datetime.now(UTC))
     assert await close_code(web, people["viewer"]) == 403
+
+
+async def test_silence_is_filled_with_heartbeats_that_carry_the_cursor(
+    brisk_web: str, people: dict[str, str], bus: Redis
+) -> None:
+    async with opened(brisk_web, people["viewer"], "?topics=fills") as ws:
+        await hear(ws, "subscribed")
+        publish_now(bus, FILL_EVENTS, fill(1))
+        cursor = (await hear(ws, "fill"))["cursor"]
+        beats = [await hear(ws, "heartbeat") for _ in range(2)]
+    assert [read_cursor(beat["cursor"]) for beat in beats] == [read_cursor(cursor)] * 2
+
+
+@pytest.mark.parametrize("end", ["revoked", "expired", "role lost", "person gone"])
+async def test_right_that_ends_cuts_the_open_socket(end: str, brisk_web: str, people: dict[str, str]) -> None:
+    def take_right() -> None:
+        tokens, users = ApiToken.objects.filter(name="viewer"), User.objects.filter(username="viewer")
+        match end:
+            case "revoked":
+                tokens.update(revoked_at=datetime.now(UTC))
+            case "expired":
+                tokens.update(expires_at=datetime.now(UTC))
+            case "role lost":
+                users.get().groups.clear()
+            case _:
+                users.update(is_active=False)
+
+    async with opened(brisk_web, people["viewer"], "?topics=fills") as ws:
+        await hear(ws, "subscribed")
+        await sync_to_async(take_right)()
+        with pytest.raises(ConnectionClosed) as closed:
+            await hear(ws, "never")
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "the session, the token or the role has ended")
+
+
+async def test_ended_session_cuts_the_open_socket(brisk_web: str, people: dict[str, str], client: Client) -> None:
+    user = await sync_to_async(User.objects.get)(username="viewer")
+    await sync_to_async(client.force_login)(user)
+    cookie = {"Cookie": f"sessionid={client.cookies['sessionid'].value}"}
+    async with connect(
+        f"ws://{brisk_web}/ws", additional_headers=cookie, origin=f"http://{brisk_web}", proxy=None  # type: ignore[arg-type]
+    ) as ws:  # fmt: skip
+        await hear(ws, "welcome")
+        await sync_to_async(client.logout)()
+        with pytest.raises(ConnectionClosed) as closed:
+            await hear(ws, "never")
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 4401
+
+
+async def test_tag_lost_is_deaf_to_the_account_at_once(brisk_web: str, people: dict[str, str], bus: Redis) -> None:
+    seen = make_account(1, tags=["blue"])
+    await sync_to_async(seen.save)(force_insert=True)
+    async with opened(brisk_web, people["blue"], "?topics=fills") as ws:
+        await hear(ws, "subscribed")
+        publish_now(bus, FILL_EVENTS, fill(1, str(seen.pk)))
+        await hear(ws, "fill")
+        await sync_to_async(Account.objects.filter(pk=seen.pk).update)(tags=["red"])
+        for _ in range(3):
+            await hear(ws, "heartbeat")
+        publish_now(bus, FILL_EVENTS, fill(2, str(seen.pk)))
+        assert (await hear(ws, "fill", "heartbeat"))["type"] == "heartbeat"
+
+
+async def test_reader_that_takes_nothing_is_cut_with_a_reason(
+    brisk_web: str, people: dict[str, str], bus: Redis
+) -> None:
+    host, _, port = brisk_web.partition(":")
+    narrow = socket.socket()
+    narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    narrow.connect((host, int(port)))
+    body = encode(fill(1))
+
+    def flood() -> None:
+        for _ in range(60):
+            with bus.pipeline(transaction=False) as pipeline:
+                for _ in range(500):
+                    pipeline.xadd(FILL_EVENTS, {b"event": body})
+                pipeline.execute()
+
+    async with opened(
+        brisk_web, people["viewer"], "?topics=fills", max_queue=1, sock=narrow, compression=None, ping_interval=None
+    ) as slow:
+        await hear(slow, "subscribed")
+        await sync_to_async(flood, thread_sensitive=False)()
+        await asyncio.sleep(2.5)  # beyond its patience; the farewell waits as long again
+        with pytest.raises(ConnectionClosed) as closed:
+            await hear(slow, "never")
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4408, "too slow: connect again with your last cursor")
