@@ -71,6 +71,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     account_state: TradingState
     desk_state: TradingState = TradingState.ACTIVE
     venue_state: TradingState = TradingState.ACTIVE
+    is_stale: bool = False
+    """The account's books were last compared with the venue too long ago (`reconciliation.STALE_AFTER`)."""
     market: MarketSpec | None
     """None for a market the catalogue does not know."""
     max_order: Decimal | None = None
@@ -142,6 +144,8 @@ def check_reducing(order: Proposal, standing: Standing, mine: Iterable[OwnOrder]
     for state, scope in _scopes(standing):
         if state is TradingState.REDUCING:
             return Denied(f"{scope}_reducing", f"the {scope} only takes orders that reduce the account's position")
+    if standing.is_stale:
+        return Denied("truth_stale", "the books were not compared with the venue lately: only what reduces may leave")
     return None
 
 

@@ -21,6 +21,9 @@ from eth_utils.address import is_checksum_address, to_checksum_address
 
 from accounts.models import Account, SealedSecret
 from accounts.vault import Sealer
+from alerts.conditions import key_of, resolve_alerts
+from alerts.kinds import KINDS, AlertKind
+from alerts.raising import raise_alert
 from identity.audit import record_audit
 from identity.models import AuditEntry, User
 from streams.connection import connect_now
@@ -172,6 +175,13 @@ def change_account_state(
             after={"state": wanted.value, "reason": reason},
             reason=reason,
         )
+        kind, platform = AlertKind.ACCOUNT_HALTED, Platform(account.platform)
+        key = key_of(kind, str(account.pk))
+        if wanted is TradingState.HALTED:
+            told = f"{by} halted it: {reason}"
+            raise_alert(KINDS[kind].severity, kind, account.name, told, dedup_key=key, platform=platform)
+        else:
+            resolve_alerts([key], timezone.now())
         _publish_change_after_commit(account, "state", wanted.value)
     return account
 

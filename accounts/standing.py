@@ -7,6 +7,7 @@ from psycopg import AsyncConnection
 
 from accounts.ledger.rows import OrderRow
 from accounts.limits import OwnOrder, Standing
+from accounts.reconciliation import STALE_AFTER
 from markets.specs import load_specs
 from trading.enums import Action, Outcome, TradingState
 from trading.orders import IN_FLIGHT
@@ -17,7 +18,8 @@ BALANCE_KEPT = timedelta(minutes=2)
 """A balance read longer ago than this is not known any more (the worker reads every account's each minute)."""
 
 _ACCOUNT = """
-SELECT a.state, a.max_order, a.max_position, a.max_notional_per_day,
+SELECT a.state, coalesce(a.reconciled_at, a.created_at) < %(stale_since)s,
+       a.max_order, a.max_position, a.max_notional_per_day,
        coalesce(CASE WHEN d.stopped THEN coalesce(nullif(d.level, ''), 'no_new') ELSE '' END, 'no_new'),
        coalesce(d.state, 'halted'), coalesce(v.state, 'active'),
        CASE WHEN a.balance_at > %(balance_since)s THEN a.collateral - coalesce((
@@ -88,7 +90,13 @@ async def load_standing(conn: Connection, order: OrderRow, now: datetime) -> Sta
     """Where `order`'s account, market and desk stand. Orders still INITIALIZED count for nothing: they, too, will be
     judged, one after the other."""
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    asked = {"account": order.account_id, "id": order.id, "midnight": midnight, "balance_since": now - BALANCE_KEPT}
+    asked = {
+        "account": order.account_id,
+        "id": order.id,
+        "midnight": midnight,
+        "balance_since": now - BALANCE_KEPT,
+        "stale_since": now - STALE_AFTER,
+    }
     async with conn.pipeline():
         account = await conn.execute(_ACCOUNT, asked, prepare=True)
         own = await conn.execute(_OWN, (order.market_key, _FLYING, order.id), prepare=True)
@@ -99,13 +107,16 @@ async def load_standing(conn: Connection, order: OrderRow, now: datetime) -> Sta
         specs = await load_specs(conn, [order.market_key])
     if account_row is None or market_row is None:
         raise LookupError(f"order {order.id} has no account")
-    state, max_order, max_position, max_notional, level, desk_state, venue_state, free, day_notional = account_row
+    state, is_stale, max_order, max_position, max_notional, level, desk_state, venue_state, free, day_notional = (
+        account_row
+    )
     market_max_position, price_band, mark, yes, no = market_row
     return Standing(
         desk_level=level,
         desk_state=TradingState(desk_state),
         venue_state=TradingState(venue_state),
         account_state=TradingState(state),
+        is_stale=is_stale,
         market=specs.get(order.market_key),
         max_order=max_order,
         max_position=max_position,

@@ -12,12 +12,14 @@ import redis
 import structlog
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.gate import CHANNEL, FORGET_AFTER_S, TTL_S
 from accounts.levels import LEVELS, NO_NEW, is_milder
 from accounts.models import Desk
+from alerts.conditions import Condition, hold_alerts
+from alerts.kinds import AlertKind
 from identity.audit import record_audit
 from identity.models import AuditEntry, User
 from identity.roles import Role, has_role
@@ -93,6 +95,7 @@ def pull_stop(level: str, by: User | str, reason: str, *, source: str = SYSTEM, 
         waited_ms=receipt.waited_ms,
     )
     _announce(generation, level, by, reason)
+    _tell([stop_condition(level, str(by), reason, generation)])
     return receipt
 
 
@@ -106,7 +109,23 @@ def lift_stop(by: User | str, reason: str, *, source: str = SYSTEM) -> int:
     generation = _record(False, "", by, reason, source)
     log.warning("desk_lifted", generation=generation, by=str(by))
     _announce(generation, "", by, reason)
+    _tell([])
     return generation
+
+
+def stop_condition(level: str, by: str, reason: str, generation: int) -> Condition:
+    """What an alert says of the stop. Each pull is a cause of its own: a harder one is told even when the first was
+    acknowledged."""
+    said = f"{by} stopped the desk at {level or NO_NEW}: {reason}"
+    return Condition(key=str(generation), subject="desk", text=said)
+
+
+def _tell(found: list[Condition]) -> None:
+    """Raise or resolve the alert. The stop does not depend on it: what fails here, `watching` does soon after."""
+    try:
+        hold_alerts(AlertKind.DESK_STOPPED, found, timezone.now())
+    except DatabaseError as error:
+        log.error("stop_alert_failed", error=type(error).__name__)
 
 
 def _record(stopped: bool, level: str, by: User | str, reason: str, source: str) -> int:

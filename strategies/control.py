@@ -17,6 +17,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account
+from alerts.conditions import key_of, resolve_alerts
+from alerts.kinds import KINDS, AlertKind
+from alerts.raising import raise_alert
 from identity.audit import record_audit
 from identity.models import AuditEntry, User
 from strategies.config import ConfigError, DeltaNeutralConfig, config_json, parse_config
@@ -29,6 +32,9 @@ from trading.events import STRATEGY_EVENTS, Event, StrategyChanged
 from trading.ids import event_id
 
 log = structlog.get_logger()
+
+ENGINE = "hedgerow"
+"""Who acts when a strategy halts itself."""
 
 
 class ControlError(InvalidValue):
@@ -213,6 +219,13 @@ def _set_state(strategy: Strategy, state: TradingState, what: str, by: Actor, re
     before = _summary(strategy)
     strategy.state, strategy.state_reason = state.value, reason[:255]
     _record(strategy, what, by, before=before, reason=reason)
+    kind = AlertKind.STRATEGY_HALTED
+    key = key_of(kind, str(strategy.pk))
+    if state is not TradingState.HALTED:
+        resolve_alerts([key], timezone.now())
+    elif by.who != ENGINE:
+        # What halts itself has raised its own alert, with the figures.
+        raise_alert(KINDS[kind].severity, kind, strategy.name, f"{by.who} stopped it: {reason}", dedup_key=key)
     return strategy
 
 

@@ -4,11 +4,12 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from strategies import control
 from strategies.control import Actor, stop_strategy
 from strategies.models import Strategy
 from trading.enums import TradingState
 
-ENGINE = Actor(who="hedgerow")
+ENGINE = Actor(who=control.ENGINE)
 
 
 def halt_strategy(strategy_id: UUID, reason: str) -> None:

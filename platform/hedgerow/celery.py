@@ -34,6 +34,7 @@ SCHEDULE = {
     "refresh-balances": every(30, "accounts.tasks.refresh_balances"),
     "record-equity": every(30, "accounts.tasks.record_equity"),
     "check-venue-positions": every(30, "strategies.tasks.check_venue_positions"),
+    "watch-desk": every(10, "strategies.tasks.watch_desk"),
     "reconcile-accounts": every(30, "accounts.tasks.reconcile_accounts"),
 }
 

@@ -39,6 +39,12 @@ def load_dead_letters(client: redis.Redis, stream: str | None = None, limit: int
     return sorted(found, key=lambda letter: split(letter.entry_id), reverse=True)[:limit]
 
 
+def count_dead_letters(client: redis.Redis) -> dict[str, int]:
+    """How many dead letters each stream has; streams without any are left out."""
+    counts = {name: int(client.xlen(dead_letter_stream(name))) for name in ALL_STREAMS}
+    return {name: count for name, count in counts.items() if count}
+
+
 def get_dead_letter(client: redis.Redis, stream: str, entry_id: str) -> DeadLetter | None:
     """One dead letter of `stream`, or None."""
     entries: Any = client.xrange(dead_letter_stream(stream), min=entry_id, max=entry_id, count=1)

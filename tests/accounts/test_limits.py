@@ -58,6 +58,8 @@ def code(verdict: Any) -> str:
         ({"account_state": TradingState.REDUCING}, "account_reducing"),
         ({"account_state": TradingState.REDUCING, "held": {NO: Decimal(10)}}, "allowed"),
         ({"account_state": TradingState.REDUCING, "held": {NO: Decimal(9)}}, "account_reducing"),
+        ({"is_stale": True}, "truth_stale"),
+        ({"is_stale": True, "held": {NO: Decimal(10)}}, "allowed"),
         ({"market": None}, "market_unknown"),
         ({"max_order": Decimal(10)}, "allowed"),
         ({"max_order": Decimal("9.99")}, "max_order"),
