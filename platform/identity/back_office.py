@@ -47,10 +47,6 @@ class DeskModelAdmin(ReasonedActionsMixin, ModelAdmin):
         term = search_term.strip().replace("\x00", "")[:160]
         return (type(self).search(queryset, term) if term else queryset), False  # type: ignore[misc]
 
-    def get_actions(self, request: HttpRequest) -> Any:
-        """Nothing is deleted from a list: Django's own bulk action asks for no reason."""
-        return {name: found for name, found in super().get_actions(request).items() if name != "delete_selected"}
-
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")
         if row is not None and not row._state.adding:
