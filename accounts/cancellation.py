@@ -27,6 +27,7 @@ from trading.enums import OrderStatus, Platform
 from trading.errors import NotFound, VenueError
 from trading.events import TRADE_EVENTS
 from trading.orders import TERMINAL
+from venues.priority import Priority, prioritised
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -69,7 +70,8 @@ class Canceller:
     async def sweep(self, lane: Lane, row: OrderRow) -> bool:
         """Bring this order's settled fills into the books; False when some are still on their way."""
         since = row.created_at - _OVERLAP
-        fills = await lane.client.fetch_fills(int(since.timestamp()) * 1000)
+        with prioritised(Priority.RECONCILE):
+            fills = await lane.client.fetch_fills(int(since.timestamp()) * 1000)
         own = [fill for fill in fills if fill.order_hash.lower() == row.order_hash]
         swept = await sweep_fills(
             self._pool, self._publisher, Platform(row.platform), row.account_id, row.account_name, own
@@ -78,7 +80,8 @@ class Canceller:
 
     async def sweep_account(self, lane: Lane, since: datetime) -> bool:
         """The same for all the account's settled fills since then."""
-        fills = await lane.client.fetch_fills(int(since.timestamp()) * 1000)
+        with prioritised(Priority.RECONCILE):
+            fills = await lane.client.fetch_fills(int(since.timestamp()) * 1000)
         account = lane.account
         swept = await sweep_fills(self._pool, self._publisher, account.platform, account.id, account.name, fills)
         return swept.complete
@@ -135,7 +138,8 @@ class Canceller:
     async def _look(self, lane: Lane, row: OrderRow, order_hash: str) -> None:
         """It was gone, or could not be cancelled: the venue's word on its state, after its fills."""
         try:
-            state = await lane.client.fetch_order(order_hash)
+            with prioritised(Priority.RECONCILE):
+                state = await lane.client.fetch_order(order_hash)
         except NotFound:
             return  # Not there yet, or never sent: the recovery settles that by evidence.
         swept = await self.sweep(lane, row)

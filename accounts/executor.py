@@ -33,7 +33,7 @@ from accounts.intake import Intake
 from accounts.lanes import AccountUnavailable, Lane, Lanes
 from accounts.ledger.clearance import LEAVE_WITHIN, record_unsent
 from accounts.ledger.rows import Answer, NewOrder, OrderRow
-from accounts.levels import pass_of
+from accounts.levels import OTHER, pass_of
 from accounts.marks import Marks
 from accounts.recovery import Recovery
 from streams.killpoints import reach
@@ -46,7 +46,9 @@ from trading.instruments import MarketSpec
 from venues.backoff import Backoff
 from venues.contract import OrderTicket, SignedOrder
 from venues.permit import permitted_by
+from venues.priority import Priority, prioritised
 from venues.registry import Endpoints
+from venues.shared_budget import Budgets
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -72,15 +74,17 @@ class Executor:
         credentials: CredentialStore,
         name: str,
         endpoints: Mapping[Platform, Endpoints],
+        *,
+        budgets: Budgets | None = None,
     ) -> None:
-        """`name` is written on every order it journals."""
+        """`name` is written on every order it journals; `budgets` are the rate limits shared with other processes."""
         self.name = name[:64]
         self.gate = gate
-        self.lanes = Lanes(credentials, endpoints)
+        self.lanes = Lanes(credentials, endpoints, budgets=budgets)
         self.answers = AnswerBook(pool, publisher)
         self._pool = pool
         self._canceller = Canceller(pool, publisher, self.lanes, self.answers)
-        self._marks = Marks(pool, endpoints)
+        self._marks = Marks(pool, endpoints, budgets)
         self._intake = Intake(pool, self, self._marks)
         self._ends = Ends(pool, publisher, self.lanes, self._canceller)
         self._recovery = Recovery(pool, publisher, self, self._canceller, self._ends)
@@ -267,7 +271,8 @@ class Executor:
     async def _send_once(self, lane: Lane, signed: SignedOrder, kind: str, again: bool) -> Answer:
         order_id, started_ns = signed.client_order_id, time.time_ns()
         try:
-            with self.gate.pass_through(kind) as check, permitted_by(check):
+            rank = Priority.CANCEL if kind == OTHER else Priority.HEDGE
+            with self.gate.pass_through(kind) as check, permitted_by(check), prioritised(rank):
                 reach("executor.before_send")
                 said = await lane.client.submit(signed)
                 reach("executor.answered")

@@ -16,8 +16,8 @@ from accounts.credentials import CredentialStore, KnownAccount
 from trading.enums import Platform
 from trading.errors import TradingError, VenueError
 from venues.contract import OrderSigner, VenueClient
-from venues.ratelimit import RateBudget
 from venues.registry import Endpoints, order_signer, venue_client
+from venues.shared_budget import Budgets
 
 PER_ACCOUNT = 8
 IN_ALL = 256
@@ -53,13 +53,19 @@ class Lanes:
     """Every account's lane, kept in step with the credentials."""
 
     def __init__(
-        self, credentials: CredentialStore, endpoints: Mapping[Platform, Endpoints], in_all: int = IN_ALL
+        self,
+        credentials: CredentialStore,
+        endpoints: Mapping[Platform, Endpoints],
+        in_all: int = IN_ALL,
+        *,
+        budgets: Budgets | None = None,
     ) -> None:
+        """`budgets`: the rate limits this process shares with others; without them it counts for itself."""
         self._credentials = credentials
         self._endpoints = endpoints
         self._lanes: dict[UUID, Lane] = {}
         self._problems: dict[UUID, str] = {}
-        self._budgets: dict[tuple[Platform, str], RateBudget] = {}
+        self._budgets = budgets or Budgets()
         self._road = asyncio.Semaphore(in_all)
         self._connecting = asyncio.Semaphore(_CONNECTING_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -126,8 +132,7 @@ class Lanes:
             if endpoints is None:
                 raise AccountUnavailable(f"no endpoints are configured for {account.platform.value}")
             signer = order_signer(account.platform, credentials, endpoints)
-            budget_key = (account.platform, credentials.api_key or "")
-            budget = self._budgets.setdefault(budget_key, RateBudget())
+            budget = self._budgets.of(account.platform, credentials.api_key or endpoints.api_key)
             client = venue_client(account.platform, credentials, endpoints, budget=budget)
         except TradingError as error:
             self._problems[account.id] = str(error)

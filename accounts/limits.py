@@ -1,7 +1,7 @@
 """What an account's order may not do: pure checks, asked by the intake for every order that is not a hedge.
 
-Hedges are judged by `strategies.risk`, which shrinks where this denies; what REDUCING means (`reducible`) is said here
-for both. docs/operations.md has the table of states and orders.
+Hedges are judged by `strategies.risk`, which shrinks where this denies; what REDUCING means is one rule for both
+(`trading.positions.reducible`). docs/operations.md has the table of states and orders.
 
 A denial has a stable reason code, which is written on the order's row. Self-crossing is judged in YES prices: buying
 no at q is an offer of yes at 1 − q, selling no at q a bid for yes at 1 − q.
@@ -16,6 +16,7 @@ import msgspec
 from accounts.levels import CLOSING, FLATTEN, OTHER, lets_out
 from trading.enums import Action, MarketStatus, Outcome, TradingState
 from trading.instruments import MarketSpec
+from trading.positions import reducible
 from trading.values import ONE, ZERO
 
 
@@ -147,24 +148,6 @@ def check_reducing(order: Proposal, standing: Standing, mine: Iterable[OwnOrder]
     if standing.is_stale:
         return Denied("truth_stale", "the books were not compared with the venue lately: only what reduces may leave")
     return None
-
-
-def reducible(
-    outcome: Outcome,
-    action: Action,
-    held: Mapping[Outcome, Decimal],
-    going: Mapping[tuple[Outcome, Action], Decimal],
-) -> Decimal:
-    """Most shares of such an order that lower what an account holds, after all its open orders (`going`) have filled.
-
-    A sale of held shares does. A purchase does as far as it pairs with shares of the other outcome held net.
-    """
-    here, there = held.get(outcome, ZERO), held.get(outcome.opposite, ZERO)
-    if action is Action.SELL:
-        left = here - going.get((outcome, Action.SELL), ZERO) - going.get((outcome.opposite, Action.BUY), ZERO)
-    else:
-        left = there - here - going.get((outcome, Action.BUY), ZERO) - going.get((outcome.opposite, Action.SELL), ZERO)
-    return max(left, ZERO)
 
 
 def check_sizes(order: Proposal, standing: Standing, mine: Iterable[OwnOrder]) -> Denied | None:

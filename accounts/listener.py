@@ -38,8 +38,8 @@ from trading.events import ACCOUNT_EVENTS, FILL_EVENTS, TRADE_EVENTS, AccountCha
 from trading.ids import event_id
 from venues.backoff import Backoff
 from venues.contract import VenueClient, WalletEvent, WalletEventKind
-from venues.ratelimit import RateBudget
 from venues.registry import Endpoints, venue_client
+from venues.shared_budget import Budgets
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -68,7 +68,7 @@ class Listener:
         self._leases = AccountLeases(bus, name)
         self._reconciler = Reconciler(pool, self._publisher)
         self._reconciling = asyncio.Semaphore(RECONCILING_AT_ONCE)
-        self._budgets: dict[tuple[Platform, str], RateBudget] = {}
+        self._budgets = Budgets(bus)
         self._watches: dict[UUID, WalletWatch] = {}
         self._stopping = asyncio.Event()
 
@@ -117,13 +117,12 @@ class Listener:
         endpoints = self._endpoints.get(account.platform)
         if endpoints is None or account.credentials is None:
             return
-        budget_key = (account.platform, account.credentials.api_key or "")
         try:
             client = venue_client(
                 account.platform,
                 account.credentials,
                 endpoints,
-                budget=self._budgets.setdefault(budget_key, RateBudget()),
+                budget=self._budgets.of(account.platform, account.credentials.api_key or endpoints.api_key),
             )
         except TradingError as error:
             log.error("account_not_listened_to", account=account.name, problem=str(error))

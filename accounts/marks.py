@@ -20,6 +20,7 @@ from trading.instruments import Book
 from trading.values import exact
 from venues.contract import MarketData
 from venues.registry import Endpoints, market_data
+from venues.shared_budget import Budgets
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -41,8 +42,9 @@ log = structlog.get_logger()
 class Marks:
     """One process's way to books. `close` it."""
 
-    def __init__(self, pool: Pool, endpoints: Mapping[Platform, Endpoints]) -> None:
+    def __init__(self, pool: Pool, endpoints: Mapping[Platform, Endpoints], budgets: Budgets | None = None) -> None:
         self._pool = pool
+        self._budgets = budgets or Budgets()
         self._endpoints = endpoints
         self._venues: dict[Platform, MarketData] = {}
 
@@ -71,7 +73,10 @@ class Marks:
 
     def _venue(self, platform: Platform) -> MarketData:
         if platform not in self._venues:
-            self._venues[platform] = market_data(platform, self._endpoints[platform])
+            endpoints = self._endpoints[platform]
+            self._venues[platform] = market_data(
+                platform, endpoints, budget=self._budgets.of(platform, endpoints.api_key)
+            )
         return self._venues[platform]
 
 

@@ -27,6 +27,7 @@ from streams.connection import connect
 from streams.publisher import Publisher
 from trading.errors import VenueError
 from venues.contract import VenuePosition
+from venues.shared_budget import Budgets
 
 AT_ONCE = 4
 T = TypeVar("T")
@@ -82,7 +83,8 @@ class Rounds:
         await self._pool.open()
         self._bus = connect(settings.REDIS_URL)
         self._publisher = Publisher(self._bus)
-        self._lanes = Lanes(CredentialStore(self._pool, self._opener, settings.MODE), load_endpoints())
+        store = CredentialStore(self._pool, self._opener, settings.MODE)
+        self._lanes = Lanes(store, load_endpoints(), budgets=Budgets(self._bus))
         self._reconciler = Reconciler(self._pool, self._publisher)
 
     async def _close(self) -> None:

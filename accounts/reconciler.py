@@ -32,6 +32,7 @@ from trading.enums import OrderStatus
 from trading.errors import NotFound, VenueError
 from trading.events import TRADE_EVENTS
 from venues.contract import OrderState, VenueClient
+from venues.priority import Priority, prioritised
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -75,7 +76,8 @@ class Reconciler:
         read; then nothing is concluded, and the account's record says since when nobody could look."""
         began = utc_now()
         try:
-            found = await self._reconcile(account, client, began)
+            with prioritised(Priority.RECONCILE):
+                found = await self._reconcile(account, client, began)
         except VenueError as error:
             await report_unreachable(self._pool, account, f"the venue cannot be read: {error.slug}", began)
             raise

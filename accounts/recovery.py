@@ -42,6 +42,7 @@ from streams.publisher import Publisher
 from trading.enums import OrderStatus, TradingState
 from trading.errors import NotFound, VenueError
 from venues.contract import SignedOrder
+from venues.priority import Priority, prioritised
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
@@ -135,7 +136,8 @@ class Recovery:
                 return
             try:
                 lane = self._sender.lanes.get(row.account_id)
-                await self._settle_sent(lane, row, row.order_hash, row.body)
+                with prioritised(Priority.RECONCILE):
+                    await self._settle_sent(lane, row, row.order_hash, row.body)
             except AccountUnavailable as error:
                 self._leave(row, error.reason)
             except VenueError as error:

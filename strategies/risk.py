@@ -8,12 +8,12 @@ from decimal import Decimal, localcontext
 
 import msgspec
 
-from accounts.limits import reducible as reducible_shares
 from strategies.config import PricePolicy
 from strategies.handlers.plan import HedgeState, PlannedHedge
 from strategies.handlers.sizing import meets_minimum, sendable
 from strategies.reasons import Reason
 from trading.enums import Action, Outcome, TradingState
+from trading.positions import reducible as reducible_shares
 from trading.values import ONE, ZERO
 
 _PREC = 60

@@ -36,6 +36,7 @@ from streams.reader import GroupReader
 from trading.enums import Platform
 from venues.contract import MarketData
 from venues.registry import market_data
+from venues.shared_budget import Budgets
 
 log = structlog.get_logger()
 
@@ -85,9 +86,10 @@ async def run_engine(name: str, stopping: threading.Event) -> None:
         reading = connect_reader(settings.REDIS_URL)
         stack.push_async_callback(reading.aclose)
         publisher = Publisher(redis)
-        endpoints = load_endpoints()
+        endpoints, budgets = load_endpoints(), Budgets(redis)
         venues: dict[Platform, MarketData] = {
-            platform: market_data(platform, where) for platform, where in endpoints.items()
+            platform: market_data(platform, where, budget=budgets.of(platform, where.api_key))
+            for platform, where in endpoints.items()
         }
         for venue in venues.values():
             stack.push_async_callback(venue.close)
@@ -95,7 +97,7 @@ async def run_engine(name: str, stopping: threading.Event) -> None:
         await gate.start()
         stack.push_async_callback(gate.close)
         credentials = CredentialStore(pool, Opener(settings.VAULT_PRIVATE_KEY_FILE), settings.MODE)
-        executor = Executor(pool, publisher, gate, credentials, name, endpoints)
+        executor = Executor(pool, publisher, gate, credentials, name, endpoints, budgets=budgets)
         await executor.start()
         stack.push_async_callback(executor.close)
         specs, books = SpecBook(), BookShelf(venues, utc_now)

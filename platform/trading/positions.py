@@ -8,6 +8,7 @@ rounded to 36 places, and what it takes, the rest keeps not. So realized − cos
 realized + unrealized = cash + size × mark at any mark. A fill's price and size have at most 18 places each.
 """
 
+from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Self
 
@@ -108,3 +109,21 @@ def delta(outcome: Outcome, action: Action, shares: Decimal) -> Decimal:
     """A fill's delta: +shares for buy-yes and sell-no, −shares for buy-no and sell-yes (design/hedging.md)."""
     positive = (outcome is Outcome.YES) == (action is Action.BUY)
     return shares if positive else shares.copy_negate()
+
+
+def reducible(
+    outcome: Outcome,
+    action: Action,
+    held: Mapping[Outcome, Decimal],
+    going: Mapping[tuple[Outcome, Action], Decimal],
+) -> Decimal:
+    """Most shares of such an order that lower what an account holds, after all its open orders (`going`) have filled.
+
+    A sale of held shares does. A purchase does as far as it pairs with shares of the other outcome held net.
+    """
+    here, there = held.get(outcome, ZERO), held.get(outcome.opposite, ZERO)
+    if action is Action.SELL:
+        left = here - going.get((outcome, Action.SELL), ZERO) - going.get((outcome.opposite, Action.BUY), ZERO)
+    else:
+        left = there - here - going.get((outcome, Action.BUY), ZERO) - going.get((outcome.opposite, Action.SELL), ZERO)
+    return max(left, ZERO)

@@ -38,10 +38,12 @@ def order_signer(platform: Platform, credentials: Credentials, endpoints: Endpoi
     return PredictSigner(credentials, endpoints.chain_id)
 
 
-def market_data(platform: Platform, endpoints: Endpoints, *, proxy_url: str | None = None) -> MarketData:
+def market_data(
+    platform: Platform, endpoints: Endpoints, *, proxy_url: str | None = None, budget: RateBudget | None = None
+) -> MarketData:
     """A platform's public side."""
     _check(platform)
-    return PredictMarketData(endpoints, proxy_url=proxy_url)
+    return PredictMarketData(endpoints, proxy_url=proxy_url, budget=budget)
 
 
 def sendable_size(platform: Platform, size: Decimal) -> Decimal:

@@ -109,7 +109,7 @@ async def test_busy_venue_gets_same_bytes_later(room: Any, account: Account, pap
     [order] = await room.send(room.order(account))
     await asyncio.sleep(0.5)
     assert (await room.row(order.id)).status == "submitted"
-    for budget in room.executor.lanes._budgets.values():
+    for budget in room.executor.lanes._budgets._budgets.values():
         budget._closed_until_s.clear()  # the minute the venue asked for has passed
     await room.until(order.id, OrderStatus.ACCEPTED)
     assert len(paper.snapshot(account.address)["orders"]) == 1

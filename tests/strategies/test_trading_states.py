@@ -8,11 +8,12 @@ import msgspec
 import pytest
 
 from accounts.levels import CLOSING, FLATTEN, HEDGE_ONLY, OTHER
-from accounts.limits import ALLOWED, Denied, OwnOrder, Proposal, Standing, check, reducible
+from accounts.limits import ALLOWED, Denied, OwnOrder, Proposal, Standing, check
 from strategies import risk
 from strategies.handlers.plan import AccountView, PlannedHedge
 from trading.commands import PlaceOrder
 from trading.enums import Action, Outcome, TradingState
+from trading.positions import reducible
 
 D = Decimal
 PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()

@@ -4,6 +4,7 @@ import pytest
 
 from trading.errors import RetryLater
 from venues.backoff import Backoff
+from venues.priority import Priority, current_priority, prioritised
 from venues.ratelimit import RateBudget
 
 
@@ -28,18 +29,28 @@ def test_nothing_is_assumed_before_the_venue_speaks() -> None:
     assert budget.remaining("trading") is None
 
 
-def test_orders_may_spend_what_reads_must_leave() -> None:
+@pytest.mark.parametrize(
+    ("priority", "requests"),
+    [(Priority.READ, 60), (Priority.RECONCILE, 75), (Priority.CANCEL, 90), (Priority.HEDGE, 100)],
+)
+def test_each_leaves_to_those_above_it(priority: Priority, requests: int) -> None:
     budget = RateBudget(Clock())
-    budget.learn("trading", headers(100, 12, 30))
-    budget.spend("trading")
-    budget.spend("trading")
+    budget.learn("trading", headers(100, 100, 30))
+    for _ in range(requests):
+        budget.spend("trading", priority)
     with pytest.raises(RetryLater) as refused:
-        budget.spend("trading")
+        budget.spend("trading", priority)
     assert refused.value.after_s == 30
-    for _ in range(10):
-        budget.spend("trading", urgent=True)
-    with pytest.raises(RetryLater):
-        budget.spend("trading", urgent=True)
+
+
+def test_priority_holds_inside_its_block_only() -> None:
+    assert current_priority() is Priority.READ
+    with prioritised(Priority.RECONCILE):
+        assert current_priority(Priority.HEDGE) is Priority.RECONCILE
+        with prioritised(Priority.HEDGE):
+            assert current_priority() is Priority.HEDGE
+        assert current_priority() is Priority.RECONCILE
+    assert current_priority(Priority.HEDGE) is Priority.HEDGE
 
 
 def test_answers_that_overtook_each_other_never_add_budget() -> None:
@@ -54,7 +65,7 @@ def test_a_new_window_starts_afresh() -> None:
     budget = RateBudget(clock)
     budget.learn("trading", headers(100, 0, 5))
     with pytest.raises(RetryLater):
-        budget.spend("trading", urgent=True)
+        budget.spend("trading", Priority.HEDGE)
     clock.now_s += 5
     budget.spend("trading")
     budget.learn("trading", headers(100, 99, 60))
@@ -83,9 +94,9 @@ def test_a_refusal_closes_the_class_as_advised(said: dict[str, str], waited: flo
     budget = RateBudget(clock)
     assert budget.refuse("trading", said) == waited
     with pytest.raises(RetryLater):
-        budget.spend("trading", urgent=True)
+        budget.spend("trading", Priority.HEDGE)
     clock.now_s += waited
-    budget.spend("trading", urgent=True)
+    budget.spend("trading", Priority.HEDGE)
 
 
 def test_unreadable_headers_change_nothing() -> None:

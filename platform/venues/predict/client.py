@@ -28,6 +28,7 @@ from venues.predict.parsing import milliseconds, parse_match, parse_order, parse
 from venues.predict.schemas import Data, Page, Removal, Reserved, WireMatch, WireOrder, WirePosition
 from venues.predict.session import PredictSession
 from venues.predict.stream import WalletStream
+from venues.priority import Priority, current_priority
 from venues.ratelimit import RateBudget
 
 T = TypeVar("T")
@@ -90,11 +91,11 @@ class PredictClient:
         reads an order, so it took none; and were it otherwise, the same bytes have the same hash, and a second copy is
         answered as a duplicate, which is a success. An order is too dear to lose to a token that has just run out.
         """
-        used = await self._session.live_token()
-        answer = await self._session.send("POST", _ORDERS, url=self._orders_url, body=order.body, urgent=True)
+        used, rank = await self._session.live_token(), current_priority(Priority.HEDGE)
+        answer = await self._session.send("POST", _ORDERS, url=self._orders_url, body=order.body, priority=rank)
         if is_unauthorized(answer):
             await self._session.renew(used)
-            answer = await self._session.send("POST", _ORDERS, url=self._orders_url, body=order.body, urgent=True)
+            answer = await self._session.send("POST", _ORDERS, url=self._orders_url, body=order.body, priority=rank)
         return submission_of(order, answer)
 
     async def cancel(self, order_hashes: Sequence[str]) -> Cancellation:
@@ -116,10 +117,10 @@ class PredictClient:
 
     async def _remove(self, hashes: Sequence[str]) -> Removal:
         body = msgspec.json.encode({"data": {"hashes": list(hashes)}})
-        answer = await self._session.send("POST", _REMOVE, body=body, urgent=True)
+        answer = await self._session.send("POST", _REMOVE, body=body, priority=Priority.CANCEL)
         if is_unauthorized(answer) and not self._session.is_fresh():
             await self._session.renew(self._session.token)
-            answer = await self._session.send("POST", _REMOVE, body=body, urgent=True)
+            answer = await self._session.send("POST", _REMOVE, body=body, priority=Priority.CANCEL)
         if not is_unauthorized(answer):
             return parse_answer(answer, _removal, acts=True)
         if len(hashes) == 1:

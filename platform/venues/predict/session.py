@@ -23,6 +23,7 @@ from venues.predict.config import PredictEndpoints
 from venues.predict.errors import is_unauthorized, parse_answer
 from venues.predict.schemas import AuthMessage, AuthToken, Data
 from venues.predict.signing import PredictSigner
+from venues.priority import Priority, current_priority
 from venues.ratelimit import RateBudget
 
 T = TypeVar("T")
@@ -141,13 +142,14 @@ class PredictSession:
         url: URL | None = None,
         body: bytes | None = None,
         private: bool = True,
-        urgent: bool = False,
+        priority: Priority | None = None,
     ) -> Answer:
-        """One request, sent once. Raises RetryLater (nothing left, or 429) or UnknownOutcome (something may have)."""
+        """One request, sent once. Raises RetryLater (nothing left, or 429) or UnknownOutcome (something may have).
+        Without a `priority` the one in force counts (`venues.priority`)."""
         budget_class = route_class(path)
         if private:
             await self.live_token()
-        self._budget.spend(budget_class, urgent=urgent)
+        await self._budget.claim(budget_class, current_priority() if priority is None else priority)
         answer = await self.http.request(
             method, url or self.url(path), headers=self._private if private else self.public_headers, body=body
         )
@@ -165,25 +167,29 @@ class PredictSession:
         private: bool = True,
         body: bytes | None = None,
         query: Mapping[str, str | int] | None = None,
+        priority: Priority | None = None,
     ) -> T:
         """What a reading request says. A refused token is renewed once. Raises NotFound, Rejected or RetryLater."""
         url, method = self.url(path, query), "GET" if body is None else "POST"
         try:
             used = await self.live_token() if private else ""
-            answer = await self.send(method, path, url=url, body=body, private=private)
+            answer = await self.send(method, path, url=url, body=body, private=private, priority=priority)
             if private and is_unauthorized(answer):
                 await self.renew(used)
-                answer = await self.send(method, path, url=url, body=body, private=private)
+                answer = await self.send(method, path, url=url, body=body, private=private, priority=priority)
         except UnknownOutcome as error:
             raise RetryLater(error.slug, error.message) from None  # a read changes nothing: ask again
         return parse_answer(answer, decoder)
 
     async def _log_in(self) -> str:
         assert self._signer is not None
-        text = (await self.read("/v1/auth/message", _message, private=False)).data.message
+        # Nobody's order leaves without a token: a login goes before everything.
+        first = Priority.HEDGE
+        text = (await self.read("/v1/auth/message", _message, private=False, priority=first)).data.message
         request = {"signer": self.address, "message": text, "signature": self._signer.sign_login(text)}
         # A login changes nothing that is ours, so it is a read: whatever fails, it is tried again.
-        return (await self.read("/v1/auth", _token, private=False, body=msgspec.json.encode(request))).data.token
+        said = await self.read("/v1/auth", _token, private=False, body=msgspec.json.encode(request), priority=first)
+        return said.data.token
 
     def _take(self, token: str) -> None:
         self.token = token
