@@ -14,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from hedgerow.metrics_books import collect_books
 from streams.connection import connect_now
 from streams.lag import load_lag
 
@@ -53,6 +54,7 @@ class DeskCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         yield from collect_rows()
+        yield from collect_books()
         yield from collect_streams()
 
 
