@@ -116,7 +116,7 @@ class Rehearsal:
             self._say(f"the storm is over: {len(storm.kills)} kills")
         if failed:
             raise failed[0]
-        patiently(load.cancel_leftovers, deadline)
+        patiently(load.cancel_leftovers, deadline + 60)
         return load, down_s
 
     def _kill_and_wait(self, desk: RehearsalDesk) -> float:

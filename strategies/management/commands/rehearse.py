@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from strategies.paper_venue import PaperVenue
+from strategies.rehearsal.patience import RanOut
 from strategies.rehearsal.private import PrivateSystemFailed, rehearse_privately
 from strategies.rehearsal.processes import NAMES, is_running
 from strategies.rehearsal.run import Rehearsal
@@ -60,6 +61,8 @@ class Command(BaseCommand):
         )
         try:
             report = rehearsal.run()
+        except RanOut as error:
+            raise CommandError(f"The rehearsal ran out of time ({error}); give it more with --timeout.") from error
         except TradingError as error:
             raise CommandError(str(error)) from error
         if not options["json"]:
