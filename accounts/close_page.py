@@ -28,6 +28,8 @@ from identity.access import is_fragment, page_for
 from identity.back_office import person_of
 from identity.models import AuditEntry
 from identity.roles import Role
+from markets.models import Market, market_key
+from trading.commands import PlaceOrder
 from trading.enums import OrderOrigin
 from trading.orders import TERMINAL
 from trading.values import ZERO
@@ -57,6 +59,8 @@ class Plan:
 
     account: Account
     closing: Closing
+    sales: list[tuple[str, PlaceOrder]]
+    """The sales with their markets' titles."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ def close_accounts(request: HttpRequest) -> HttpResponse:
     valid = form.is_valid()
     slippage = form.cleaned_data["max_slippage"] if valid else Decimal("0.05")
     reason = form.cleaned_data["reason"] if valid else ""
-    plans = [Plan(account, async_to_sync(load_closing)(account, slippage, reason)) for account in accounts]
+    plans = [make_plan(account, slippage, reason) for account in accounts]
     if not valid:
         return render(request, "accounts/close.html", {"plans": plans, "form": form})
     began = timezone.now()
@@ -106,6 +110,18 @@ def close_accounts(request: HttpRequest) -> HttpResponse:
         messages.error(request, f"Not ordered: {text}.")
     query = urlencode({"account": [str(account.pk) for account in accounts], "since": began.isoformat()}, doseq=True)
     return redirect(f"{reverse('accounts-close')}?{query}")
+
+
+def make_plan(account: Account, slippage: Decimal, reason: str) -> Plan:
+    """What closing the account comes to at this moment; reads its markets' books from the venue."""
+    closing: Closing = async_to_sync(load_closing)(account, slippage, reason)
+    titles = {str(pk): str(market) for pk, market in Market.objects.in_bulk(map(key_of, closing.sales)).items()}
+    return Plan(account, closing, [(titles.get(key_of(sale), sale.market_id), sale) for sale in closing.sales])
+
+
+def key_of(sale: PlaceOrder) -> str:
+    """The key of the market it sells in."""
+    return market_key(sale.platform, sale.market_id)
 
 
 def follow(request: HttpRequest, accounts: list[Account], since: datetime) -> HttpResponse:

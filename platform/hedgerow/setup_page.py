@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts.models import Account, Order
+from accounts.models import Account, ConnectionTest, Order
 from hedgerow.access import page_for
 from identity.roles import Role
 from strategies.models import Pair
@@ -30,7 +30,7 @@ class Step:
 @never_cache
 @page_for(Role.VIEWER)
 def show_setup(request: HttpRequest) -> HttpResponse:
-    """The checklist. Five queries."""
+    """The checklist. Seven queries."""
     return render(request, "hedgerow/setup.html", {"steps": load_steps()})
 
 
@@ -38,6 +38,8 @@ def load_steps() -> list[Step]:
     """The five steps, and how far this desk is."""
     accounts = Account.objects.count()
     connected = Account.objects.filter(connection=Account.Connection.CONNECTED, balance_at__isnull=False).count()
+    waiting = Account.objects.exclude(connection=Account.Connection.CONNECTED).order_by("name").first()
+    passed = ConnectionTest.objects.filter(status=ConnectionTest.Status.PASSED).values("account").distinct().count()
     pairs = Pair.objects.filter(enabled=True).count()
     running = Pair.objects.filter(enabled=True, strategy__state=TradingState.ACTIVE.value).exists()
     hedged = Order.objects.filter(exposure_id__isnull=False, sent_at__isnull=False).exists()
@@ -50,9 +52,12 @@ def load_steps() -> list[Step]:
         ),
         Step(
             "Test their connections",
-            f"{connected} of {accounts} are connected and their balance was read with their key. Give it a minute.",
+            f"{connected} of {accounts} are connected and their balance was read; {passed} passed a test. "
+            "An account's own page has the button.",
             accounts >= 2 and connected == accounts,
-            ("See them", reverse("accounts")),
+            ("Test it", f"{reverse('account', args=[waiting.pk])}#connection-test")
+            if waiting
+            else ("See them", reverse("accounts")),
         ),
         Step(
             "Pair them",

@@ -35,7 +35,13 @@
       }
       const soft = colour("soft"), ink = getComputedStyle(host).color;
       const grid = { stroke: soft, width: 0.15 };
-      const axis = { stroke: soft, font: "11px system-ui", grid, ticks: grid };
+      // [step in seconds, text, then what a new year, month, day, hour, minute adds]: ISO days and 24 hours, as everywhere.
+    const times = [
+      [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+      [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+      [1, ":{ss}", "\n{YYYY}-{MM}-{DD} {HH}:{mm}", null, "\n{MM}-{DD} {HH}:{mm}", null, "\n{HH}:{mm}", null, 1],
+    ];
+    const axis = { stroke: soft, font: "11px system-ui", grid, ticks: grid };
       plot = new window.uPlot(
         {
           width: host.clientWidth - 16,
@@ -43,7 +49,7 @@
           tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
           scales: { x: { time: true }, left: {}, ...(hasRight ? { right: {} } : {}) },
           axes: [
-            { ...axis },
+            { ...axis, values: times },
             { ...axis, scale: "left", size: 70 },
             ...(hasRight ? [{ ...axis, scale: "right", side: 1, size: 90, grid: { show: false } }] : []),
           ],

@@ -36,8 +36,8 @@ def take_pictures(url: str, user: str, password: str, folder: Path, only: set[st
                 take(page, folder / f"{stop.name}-{kind}.png", width)
                 taken += 1
         if not only or "desk" in only:
-            page = log_in(chromium, url, user, password, "light", 1760)
-            take(page, folder / "desk.png", 1760)
+            page = log_in(chromium, url, user, password, "light", 1840)
+            take(page, folder / "desk.png", 1840)
             taken += 1
         chromium.close()
     return taken
