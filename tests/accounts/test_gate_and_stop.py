@@ -17,6 +17,7 @@ import pytest
 from django.db import transaction
 
 from accounts.gate import Gate, GateClosed
+from accounts.levels import LEVELS, PASSES, lets_out
 from accounts.models import Desk, EngineLease
 from accounts.stop import NO_NEW, lift_stop, pull_stop
 from identity.models import AuditEntry
@@ -31,14 +32,16 @@ class Venue:
 
     def __init__(self) -> None:
         self.arrivals: list[float] = []
-        arrivals = self.arrivals
+        self.passes: list[tuple[float, str]] = []
+        arrivals, passes = self.arrivals, self.passes
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
                 arrivals.append(time.monotonic())
-                self.rfile.read(int(self.headers["content-length"]))
+                body = self.rfile.read(int(self.headers["content-length"]))
+                passes.append((arrivals[-1], body.decode()))
                 self.send_response(201)
                 self.send_header("content-length", "0")
                 self.end_headers()
@@ -117,6 +120,28 @@ def test_nothing_arrives_after_stop_returned(start_sender: Any, venue: Venue) ->
         before = len(venue.arrivals)
         lift_stop("test", "drill over")
         venue.wait_for(before + 20)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_each_level_holds_for_every_process_and_restart(start_sender: Any, venue: Venue, level: str) -> None:
+    """A process for each pass: what the level forbids is 0 from the moment the call returns, also from new ones."""
+    for kind in PASSES:
+        start_sender(kind, kind)
+    venue.wait_for(60)
+    receipt = pull_stop(level, "test", "drill")
+    returned = time.monotonic()
+    assert len(receipt.confirmed) == len(PASSES)
+    for kind in PASSES:
+        start_sender(f"{kind} born stopped", kind)
+    time.sleep(0.3)
+    after = {kind for at, kind in venue.passes if at > returned}
+    assert after == {kind for kind in PASSES if lets_out(level, kind)}
+    lift_stop("test", "over")
+    lifted = time.monotonic()
+    deadline = lifted + 10
+    while {kind for at, kind in venue.passes if at > lifted} != set(PASSES):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_paused_process_sends_nothing_after_resume(start_sender: Any, venue: Venue) -> None:

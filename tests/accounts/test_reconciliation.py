@@ -124,6 +124,32 @@ async def test_outage_never_halts_an_account(room: Any, lane: Any) -> None:
     assert (row.unreachable_since, row.failing_since, row.tries) == (None, None, 0)
 
 
+async def test_lagging_status_is_never_not_filled(
+    room: Any, lane: Any, account: Account, paper: Any, redis_url: str
+) -> None:
+    """Filled at the venue, and REST still says open and lists no match: the shares stay in flight, then come once."""
+    [order] = await room.send(room.order(account))
+    await room.until(order.id, OrderStatus.ACCEPTED)
+    paper.faults({"kind": "status_lag_ms", "ms": 600_000})
+    paper.take(order.order_hash)
+    await asyncio.sleep(0.2)
+    await room.age(order.id)
+    reconciler = Reconciler(room.pool, room.publisher, SecondLook(0))
+    for _ in range(2):
+        found = await reconciler.reconcile(lane.account, lane.client)
+        await room.digest(redis_url)
+        assert (found.orders_changed, found.orders_missing, found.fills_missing) == (0, 0, 0)
+        assert (await room.row(order.id)).status == "accepted"
+    paper.faults()
+    work = asyncio.create_task(reconciler.reconcile(lane.account, lane.client))
+    while not work.done():
+        await room.digest(redis_url)
+        await asyncio.sleep(0.05)
+    assert (await work).fills_missing == 1
+    await room.until(order.id, OrderStatus.FILLED)
+    assert await Fill.objects.acount() == 1
+
+
 async def test_difference_that_is_gone_resolves_its_alert(room: Any, lane: Any) -> None:
     now = datetime.now(UTC)
     await report_comparison(room.pool, room.publisher, lane.account, LOST, now)
