@@ -36,7 +36,7 @@ from accounts.lanes import AccountUnavailable, Lane, Lanes
 from accounts.ledger.clearance import record_absent, record_cleared
 from accounts.ledger.orders import load_unannounced, load_unsettled
 from accounts.ledger.rows import Answer, OrderRow
-from accounts.levels import lets_out, pass_of
+from accounts.levels import FLATTEN, lets_out, pass_of
 from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import OrderStatus, TradingState
@@ -151,7 +151,7 @@ class Recovery:
             kind = pass_of(row.origin, row.exposure_id)
             if row.cancel_requested_at is not None:
                 await self._give_up(row, "never reached the venue")
-            elif lane.account.state == TradingState.HALTED:
+            elif lane.account.state == TradingState.HALTED and self._sender.gate.level != FLATTEN:
                 await self._give_up(row, "account_halted")
             elif self._sender.gate.permits(kind):
                 await self._send_again(row, order_hash, body, kind)

@@ -10,12 +10,14 @@ from asgiref.sync import sync_to_async
 
 from accounts.closing import carry_out, load_closing
 from accounts.levels import CANCEL_ALL, FLATTEN, HEDGE_ONLY, LEVELS, NO_NEW
-from accounts.models import Account, Order, Position
+from accounts.models import Account, Order, Position, SealedSecret
 from accounts.reconciler import Reconciler
+from accounts.registration import change_account_state
+from accounts.states import change_venue_state
 from accounts.stop import pull_stop
 from accounts.stop_preview import load_progress, preview_stop
 from tests.accounts.conftest import address_of, fake_key
-from trading.enums import Action, OrderOrigin, OrderStatus, Outcome, SignerKind
+from trading.enums import Action, OrderOrigin, OrderStatus, Outcome, SignerKind, TradingState
 from trading.instruments import MarketSpec
 from venues.contract import Credentials, OrderTicket
 from venues.registry import order_signer, venue_client
@@ -52,8 +54,10 @@ async def settle(room: Any, account: Account, redis_url: str) -> None:
     await room.digest(redis_url)
 
 
-async def bid(paper: Any, market: MarketSpec, price: str = "0.30", size: str = "100") -> None:
-    """Somebody who is not us bids for yes."""
+async def bid(
+    paper: Any, market: MarketSpec, price: str = "0.30", size: str = "100", *, outcome: Outcome = Outcome.YES
+) -> None:
+    """Somebody who is not us bids for yes; or for no, which offers yes."""
     key = fake_key()
     paper.fund(address_of(key))
     credentials = Credentials(
@@ -63,7 +67,7 @@ async def bid(paper: Any, market: MarketSpec, price: str = "0.30", size: str = "
     ticket = OrderTicket(
         client_order_id=uuid4(),
         market=market,
-        outcome=Outcome.YES,
+        outcome=outcome,
         action=Action.BUY,
         price=Decimal(price),
         size=Decimal(size),
@@ -116,6 +120,47 @@ async def test_flatten_sells_what_is_held(
     assert (await Position.objects.aget()).size == 0, told
     assert await Order.objects.filter(origin="closing").acount() == 1
     assert (await progress()).is_done
+
+
+async def test_flatten_sells_what_a_halted_account_holds(
+    room: Any, account: Account, paper: Any, holding: Any, redis_url: str, market: MarketSpec
+) -> None:
+    """In an emergency everything goes; the account's own state, and its venue's, is the weaker word."""
+    await holding()
+    await bid(paper, market)
+    await sync_to_async(change_account_state)(account.pk, TradingState.HALTED, by="test", reason="odd fills")
+    await sync_to_async(change_venue_state)("predict", TradingState.HALTED, by="test", reason="odd venue")
+    told = await preview(FLATTEN)
+    assert (told.halted_holders, told.unreachable_holders) == ((account.name,), ())
+    await pull(FLATTEN, "test", "drill")
+    for _ in range(8):
+        room.executor._clearing._looked_at = room.executor._clearing._looked_at.replace(year=2000)
+        await room.executor.recover_fully()
+        await asyncio.sleep(0.4)
+        await settle(room, account, redis_url)
+        if not await Position.objects.filter(size__gt=0).aexists():
+            break
+    rows = [(order.origin, order.status, order.reason) async for order in Order.objects.all()]
+    assert (await Position.objects.aget()).size == 0, rows
+
+
+@pytest.mark.parametrize("missing", ["key", "connection"])
+async def test_flatten_waits_for_a_key_and_a_connection(
+    room: Any, account: Account, paper: Any, holding: Any, market: MarketSpec, missing: str
+) -> None:
+    """Nothing is ordered that could not be sent: no denied rows pile up, and the preview names the account."""
+    await holding()
+    await bid(paper, market)
+    if missing == "key":
+        await SealedSecret.objects.filter(account=account, kind="private_key").adelete()
+    else:
+        await Account.objects.filter(pk=account.pk).aupdate(connection=Account.Connection.UNAVAILABLE)
+    assert (await preview(FLATTEN)).unreachable_holders == (account.name,)
+    await pull(FLATTEN, "test", "drill")
+    room.executor._clearing._looked_at = room.executor._clearing._looked_at.replace(year=2000)
+    await room.executor.recover_fully()
+    await asyncio.sleep(0.3)
+    assert not await Order.objects.filter(origin="closing").aexists()
 
 
 async def test_engines_flatten_each_holding_once(

@@ -137,3 +137,46 @@ def test_cycle_is_found_exactly_when_there_is_one(numbers):
     assert bool(cycle) == bool(left)
     assert all(step in edges for step in pairwise(cycle))
     assert not cycle or cycle[0] == cycle[-1]
+
+
+LADDER = [
+    {"kind": "join", "seconds": 5},
+    {"kind": "alternate", "seconds": 5, "account": "a2"},
+    {"kind": "pause"},
+]
+
+
+def test_start_needs_every_alternate_account(accounts):
+    strategy = make("one", [(accounts[0], accounts[1])], ladder=LADDER)
+    accounts[2].name = "renamed"
+    accounts[2].save()
+    with pytest.raises(ControlError, match="rung 2: there is no account 'a2'"):
+        start_strategy(strategy.pk, by=BY)
+    strategy.refresh_from_db()
+    assert strategy.state == "halted"
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"), [({"platform": "polymarket"}, "is on polymarket"), ({"mode": "live"}, r"\(live\)")]
+)
+def test_alternate_stays_on_the_hedges_venue_and_mode(accounts, changed, said):
+    Account.objects.filter(name="a2").update(**changed)
+    strategy = make("one", [(accounts[0], accounts[1])], ladder=LADDER)
+    with pytest.raises(ControlError, match=said):
+        start_strategy(strategy.pk, by=BY)
+
+
+def test_primary_is_nobodys_alternate(accounts):
+    strategy = make("one", [(accounts[2], accounts[1])], ladder=LADDER)
+    with pytest.raises(ControlError, match="a2 is a primary"):
+        start_strategy(strategy.pk, by=BY)
+
+
+def test_running_strategy_takes_no_ladder_without_its_account(accounts):
+    strategy = make("one", [(accounts[0], accounts[1])], ladder=LADDER)
+    start_strategy(strategy.pk, by=BY)
+    missing = [LADDER[0], {**LADDER[1], "account": "nobody"}, LADDER[2]]
+    with pytest.raises(ControlError, match="nobody"):
+        reconfigure_strategy(strategy.pk, {"ladder": missing}, by=BY)
+    stop_strategy(strategy.pk, by=BY)
+    reconfigure_strategy(strategy.pk, {"ladder": missing}, by=BY)

@@ -122,11 +122,20 @@ def test_late_fill_in_excess_is_sold_back():
     assert [held.words for held in desk.open] == ["sell no 100 @ 0.45"]
 
 
-def test_no_funds_skips_to_the_other_account():
+@pytest.mark.parametrize(
+    "slug",
+    [
+        NO_FUNDS,
+        "create_order_insufficient_collateral_allowance",
+        "create_order_insufficient_shares_balance",
+        "create_order_insufficient_shares_allowance",
+    ],
+)
+def test_no_funds_skips_to_the_other_account(slug):
     desk = Desk()
     desk.fill_primary("buy yes 100 @ 0.55")
     desk.end(desk.orders[0])
-    done = desk.look(rejected=NO_FUNDS)
+    done = desk.look(rejected=slug)
     assert (done.look_again, done.orders, desk.warnings) == (True, (), ["hedge_rejected"])
     desk.look(swept=True)
     assert [(held.order.account_id, held.words) for held in desk.open] == [(SPARE, "buy no 100 @ 0.47")]
@@ -155,7 +164,7 @@ def test_mendable_refusal_stays_on_its_rung():
     desk.end(desk.orders[0])
     assert not desk.look(rejected="create_order_fee_rate_too_low").look_again
     desk.look()
-    assert (desk.kind, len(desk.open), desk.warnings) == ("join", 1, [])
+    assert (desk.kind, len(desk.open), desk.warnings) == ("join", 1, ["hedge_rejected"])
 
 
 @pytest.mark.parametrize("ratio", ["1", "0.5", "2"])
