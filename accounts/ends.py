@@ -24,6 +24,7 @@ from psycopg_pool import AsyncConnectionPool
 from accounts.answers import utc_now
 from accounts.cancellation import Canceller
 from accounts.lanes import AccountUnavailable, Lane, Lanes
+from accounts.ledger.clearance import record_proved
 from accounts.ledger.orders import load_orders
 from accounts.ledger.rows import OrderRow
 from accounts.second_look import AGREES_AFTER_S, SecondLook
@@ -57,11 +58,6 @@ SELECT EXISTS (
     SELECT 1 FROM accounts_order o JOIN accounts_account a ON a.id = o.account_id
     WHERE o.id = %s AND a.connection = 'connected' AND a.connection_at < o.submitted_at
 )
-"""
-
-_PROVED = """
-UPDATE accounts_order SET doubted_since = NULL
-WHERE id = %s AND doubted_since IS NOT NULL AND status IN ('cancelled', 'expired') AND filled >= %s
 """
 
 _ENDED = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
@@ -156,5 +152,4 @@ class Ends:
     async def _record(self, order_id: UUID, filled: Decimal) -> bool:
         """End the doubt, unless the ledger still has fewer shares than the venue."""
         async with self._pool.connection() as conn:
-            cursor = await conn.execute(_PROVED, (order_id, filled), prepare=True)
-            return cursor.rowcount == 1
+            return await record_proved(conn, order_id, filled)

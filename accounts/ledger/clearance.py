@@ -6,6 +6,7 @@ is never ended by one process while another, that read it earlier, still sends i
 """
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,10 @@ WITH ended AS (
 ) SELECT {COLUMNS} {_JOINED}
 """
 
+_PROVED = """
+UPDATE accounts_order SET doubted_since = NULL
+WHERE id = %s AND doubted_since IS NOT NULL AND status IN ('cancelled', 'expired') AND filled >= %s
+"""
 
 _CLAIM = """
 UPDATE accounts_order SET cancel_requested_at = %(now)s WHERE id IN (
@@ -83,6 +88,13 @@ async def record_absent(
     The caller has waited long enough after `seen` that nothing can be on its way.
     """
     return await _ended(conn, _ABSENT, (reason, now, now, client_order_id, seen))
+
+
+async def record_proved(conn: Connection, client_order_id: UUID, filled: Decimal) -> bool:
+    """End the doubt about an end: what is left of the order is in flight no longer. False while the ledger has fewer
+    shares of it than the venue filled in all, or when there is no doubt."""
+    cursor = await conn.execute(_PROVED, (client_order_id, filled), prepare=True)
+    return cursor.rowcount == 1
 
 
 async def _ended(conn: Connection, statement: str, parameters: tuple[object, ...]) -> OrderRow | None:

@@ -34,7 +34,8 @@ from trading.events import FILL_EVENTS
 
 ROOT = Path(__file__).resolve().parents[2]
 LISTENER = "listener-faults"
-QUIET_S = 60.0
+QUIET_S = 120.0
+"""Generous: the machine may be busy."""
 
 
 class House:
@@ -91,16 +92,19 @@ class House:
     def start_listener(self, kill_at: str = "") -> subprocess.Popen[bytes]:
         return self.start("listener", "manage.py", "listener", "--name", LISTENER, kill_at=kill_at)
 
+    def start_reconciler(self, every_s: int = 5) -> subprocess.Popen[bytes]:
+        return self.start("reconciler", "tests/faults/reconcile_process.py", str(every_s))
+
     def wait_until_heard(self, *, anew: bool = False) -> None:
         """Every account's stream is connected; `anew`: to a listener that was just started, whatever the rows say."""
         ids = [account.pk for account in stand_accounts(self.stands).values()]
         if anew:
             Account.objects.filter(pk__in=ids).update(connection="offline")
-        until(lambda: Account.objects.filter(pk__in=ids, connection="connected").count() == len(ids), 30.0, "heard")
+        until(lambda: Account.objects.filter(pk__in=ids, connection="connected").count() == len(ids), 90.0, "heard")
 
-    def load(self, fills: int) -> "Background":
+    def load(self, fills: int, seconds: float = 180.0) -> "Background":
         """So many fills of the primaries, made in the background."""
-        load = Load(self.venue, self.stands, fills, str(uuid4()), time.monotonic() + 90, seed=fills)
+        load = Load(self.venue, self.stands, fills, str(uuid4()), time.monotonic() + seconds, seed=fills)
 
         def work() -> None:
             load.run(lambda made: None)
@@ -136,7 +140,7 @@ class House:
                 groups: list[Mapping[str, Any]] = bus.xinfo_groups(FILL_EVENTS)
                 return all(g["pending"] == 0 and not g["lag"] for g in groups if g["name"] == b"strategies")
 
-        until(read, 30.0, "read")
+        until(read, 60.0, "read")
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL: nobody in this house ends gently."""
@@ -169,7 +173,7 @@ class Background:
         finally:
             connections.close_all()
 
-    def result(self, seconds: float = 90.0) -> None:
+    def result(self, seconds: float = 180.0) -> None:
         self._thread.join(seconds)
         assert not self._thread.is_alive(), "it takes too long"
         if self._failed is not None:

@@ -7,15 +7,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from uuid import UUID, uuid4
 
+from accounts.lanes import PER_ACCOUNT
 from accounts.models import Fill, Order
 from accounts.stop import lift_stop, pull_stop
-from accounts.trade import cancel_order
-from accounts.unsettled import SILENT_FOR
+from accounts.trade import cancel_order, place_order
+from accounts.unsettled import WORD_AFTER
 from strategies.models import Strategy
 from strategies.rehearsal.desk import Stand
 from streams.killpoints import CANCEL, ENDS, ENGINE, KILL_POINTS, LISTENER, STOPPED, TRADE
 from tests.faults.house import Background, House, until
-from trading.enums import OrderStatus
+from trading.commands import PlaceOrder
+from trading.enums import Action, OrderStatus, Outcome, Platform
 
 SOON_S = 80.0
 """Generous: the machine may be busy, and an order the venue does not know is given up after half a minute."""
@@ -124,20 +126,25 @@ class Killing:
         until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.CANCELLED, SOON_S, "it is given up")
 
     def _stopping(self, point: str) -> None:
-        """The venue is too busy for an order, and a stop is pulled meanwhile."""
+        """More orders than the account's lane carries at once, at a slow venue: a stop catches those that wait."""
         armed = self._begin_engine(point)
         self.house.wait_until_heard()
-        stand, order_id = self.house.stands[0], uuid4()
-        self.house.venue.set_faults([{"kind": "http_429"}])
-        assert self._place(stand, order_id, "").wait(SOON_S) == 0
-        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.SUBMITTED, SOON_S, "it waits to leave")
-        pulling = Background(lambda: pull_stop("no_new", "tests", "a kill point") and None)
-        died(armed, point)
-        pulling.result()
-        self.house.venue.set_faults([])
+        self.house.venue.set_faults([{"kind": "latency_ms", "ms": 2500}])
+        orders = [uuid4() for _ in range(PER_ACCOUNT + 2)]
+        for order_id in orders:
+            place_order(self._command(self.house.stands[0], order_id), "tests")
+        left = Order.objects.filter(pk__in=orders, status=OrderStatus.INITIALIZED.value)
+        until(lambda: not left.exists(), SOON_S, "all are journaled")
+        pulling = Background(pull)
+        try:
+            died(armed, point)
+            pulling.result()
+        finally:
+            self.house.venue.set_faults([])
+            lift_stop("tests", "on with it")
         self._begin_engine()
-        lift_stop("tests", "on with it")
-        self._take_off(order_id)
+        for order_id in orders:
+            self._take_off(order_id)
 
     def _ending(self, point: str) -> None:
         """A hedge rests and is taken off the book: who proves its end dies over it, and its shares are hedged anew."""
@@ -188,7 +195,7 @@ class Killing:
         self.house.wait_until_heard()
         until(self._fails_unheard, SOON_S, "a settlement fails unheard")
         self.house.venue.set_faults([])
-        time.sleep(SILENT_FOR.total_seconds() + 1)
+        time.sleep(WORD_AFTER.total_seconds() + 1)
         died(self.house.start_listener(point), point)
         self.listener = self.house.start_listener()
 
@@ -258,11 +265,27 @@ class Killing:
         return Order.objects.get(pk=order_id)
 
     def _place(self, stand: Stand, order_id: UUID, kill_at: str, *, inside: bool = False) -> subprocess.Popen[bytes]:
-        bid, _ = self.house.venue.load_touches([stand.pair.market_id])[stand.pair.market_id]
-        price = bid.price if bid is not None else Decimal("0.40")
-        price += stand.market.tick * inside
-        words = (str(stand.pair.primary.pk), stand.pair.market_id, str(order_id), str(price), "10")
+        command = self._command(stand, order_id, inside=inside)
+        words = (command.account_id, command.market_id, str(order_id), str(command.price), str(command.shares))
         return self.house.start("place", "tests/faults/place_process.py", *words, kill_at=kill_at)
+
+    def _command(self, stand: Stand, order_id: UUID, *, inside: bool = False) -> PlaceOrder:
+        bid, _ = self.house.venue.load_touches([stand.pair.market_id])[stand.pair.market_id]
+        return PlaceOrder(
+            platform=Platform.PREDICT,
+            account_id=str(stand.pair.primary.pk),
+            market_id=stand.pair.market_id,
+            side=Outcome.YES,
+            action=Action.BUY,
+            price=(bid.price if bid is not None else Decimal("0.40")) + stand.market.tick * inside,
+            shares=Decimal(10),
+            post_only=True,
+            client_order_id=order_id,
+        )
+
+
+def pull() -> None:
+    pull_stop("no_new", "tests", "a kill point")
 
 
 def died(process: subprocess.Popen[bytes], point: str) -> None:

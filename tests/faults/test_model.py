@@ -1,10 +1,11 @@
-"""A model of the desk that Hypothesis drives: fills, repeats, reversals, refusals, cancels, lost answers and crashes in
-any order, against the real dispatch and ledger, without a process. At rest the books are right, whatever happened.
+"""A model of the desk that Hypothesis drives: fills, repeats, reversals, refusals, cancels told before their fills,
+lost answers and crashes, in any order and in two engines, against the real dispatch and ledger, without processes.
+Nothing is ever ordered for shares that are covered or may be; at rest the books are right, whatever happened.
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,59 +18,29 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
+from accounts.ledger.clearance import record_proved
 from accounts.ledger.orders import record_answers
-from accounts.ledger.rows import Answer, NewOrder, Received, VenueWord
+from accounts.ledger.rows import Answer, Received, VenueWord
 from accounts.models import Account, Fill, Order
 from markets.models import Market
 from markets.specs import spec_from_row
 from strategies.demo import DemoPair
 from strategies.dispatch import Dispatcher
 from strategies.inbox import Inbox
-from strategies.models import Exposure, Pair, Strategy
+from strategies.models import Decision, Exposure, Pair, Strategy
+from strategies.reasons import Reason
 from strategies.rehearsal.audit import UNDECIDED, is_dust
 from strategies.rehearsal.desk import Stand
 from strategies.specs import BookShelf, SpecBook
-from tests.dispatch.conftest import NOW, KeepingSigner
+from tests.dispatch.conftest import NOW
+from tests.faults.modelled import PRICES, SIZES, AtVenue, Crash, FragileSigner
 from trading.enums import Action, OrderStatus, Outcome, Settlement
-from trading.instruments import MarketSpec
 from trading.orders import IN_FLIGHT
+from trading.positions import delta
 
-SIZES = st.sampled_from([Decimal(n) for n in ("0.5", "1", "7.25", "40", "100")])
-PRICES = st.sampled_from([Decimal(n) for n in ("0.10", "0.42", "0.55", "0.90")])
 ENDED = (OrderStatus.CANCELLED.value, OrderStatus.EXPIRED.value)
 QUIET_ROUNDS = 40
-
-
-class Crash(Exception):
-    """The process dies here."""
-
-
-class FragileSigner(KeepingSigner):
-    """Signs and keeps; can be told to die before the commit, or after it with nothing sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dies_signing = self.dies_sending = False
-
-    def prepare(self, order: NewOrder, market: MarketSpec) -> NewOrder:
-        if self.dies_signing:
-            raise Crash
-        return super().prepare(order, market)
-
-    def send(self, orders: Sequence[NewOrder]) -> None:
-        if self.dies_sending:
-            raise Crash
-        super().send(orders)
-
-
-@dataclass
-class AtVenue:
-    """One order as the venue has it."""
-
-    order: Order
-    filled: Decimal = Decimal(0)
-    open: bool = True
-    trades: list[Received] = field(default_factory=list)
+UUIDS = re.compile(r"[0-9a-f-]{36}")
 
 
 class Desk(RuleBasedStateMachine):
@@ -96,37 +67,53 @@ class Desk(RuleBasedStateMachine):
         self.conn: psycopg.AsyncConnection[Any] = self.run(
             psycopg.AsyncConnection.connect(self.database_url, autocommit=True)
         )
-        self.dispatcher = self.new_process()
+        self.second_conn: psycopg.AsyncConnection[Any] = self.run(
+            psycopg.AsyncConnection.connect(self.database_url, autocommit=True)
+        )
+        self.dispatchers = [self.new_process(self.conn), self.new_process(self.second_conn)]
         self.trades: dict[str, Received] = {}
         self.bus: list[Received] = []
         """Told and not yet read."""
         self.at_venue: dict[str, AtVenue] = {}
-        self.numbers = 0
+        self.numbers = self.decided = 0
+        self.hedged_by: dict[Any, list[str]] = {}
 
     def teardown(self) -> None:
         try:
             self.come_to_rest()
         finally:
             self.run(self.conn.close())
+            self.run(self.second_conn.close())
 
     # The bus and the engine
 
     def run(self, work: Any) -> Any:
         return self.loop.run_until_complete(work)
 
-    def new_process(self) -> Dispatcher:
+    def new_process(self, conn: psycopg.AsyncConnection[Any]) -> Dispatcher:
         clock: Callable[[], datetime] = lambda: self.now  # noqa: E731
-        return Dispatcher(self.conn, self.signer, SpecBook(), BookShelf({}, clock), clock)
+        return Dispatcher(conn, self.signer, SpecBook(), BookShelf({}, clock), clock)
 
-    def dispatch(self, *received: Received, words: Sequence[VenueWord] = (), wake: str = "") -> None:
-        """As the engine does with one batch."""
+    def dispatch(
+        self,
+        *received: Received,
+        words: Sequence[VenueWord] = (),
+        wake: str = "",
+        engine: int = 0,
+        dies_after_words: bool = False,
+    ) -> None:
+        """As an engine does with one batch: three transactions, between which it may die or another may be at work."""
+        dispatcher = self.dispatchers[engine]
         inbox = Inbox()
         inbox.received.extend(received)
         wakes = {row.pk: wake for row in self.exposures()} if wake else {}
-        self.run(self.dispatcher.dispatch(inbox, wakes))
-        told = self.run(self.dispatcher.record_words(list(words)))
-        after = {row.exposure_id: f"order:{row.id}:{row.status}" for row in told if row.exposure_id is not None}
-        self.run(self.dispatcher.dispatch(Inbox(), after))
+        self.run(dispatcher.dispatch(inbox, wakes))
+        self.check_nothing_is_covered_twice()
+        told = self.run(dispatcher.record_words(list(words)))
+        if not dies_after_words:
+            after = {row.exposure_id: f"order:{row.id}:{row.status}" for row in told if row.exposure_id is not None}
+            self.run(dispatcher.dispatch(Inbox(), after))
+            self.check_nothing_is_covered_twice()
 
     def tell(self, trade: Received) -> None:
         self.trades[trade.trade_id] = trade
@@ -145,8 +132,10 @@ class Desk(RuleBasedStateMachine):
         return list(Exposure.objects.filter(market=self.market).select_related("strategy", "hedge_account"))
 
     def orders(self, *statuses: str) -> list[Order]:
-        found = Order.objects.filter(market=self.market).order_by("created_at", "id")
-        return list(found.filter(status__in=statuses) if statuses else found)
+        """Always in one order, whatever the random ids are: a run must be repeatable."""
+        found = Order.objects.filter(market=self.market)
+        rows = found.filter(status__in=statuses) if statuses else found
+        return sorted(rows, key=lambda row: (row.created_at, UUIDS.sub("", row.cause), row.leg, row.size))
 
     # What happens
 
@@ -155,15 +144,18 @@ class Desk(RuleBasedStateMachine):
         self.tell(self.trade(self.primary, "0xforeign", outcome, "buy", size, price))
 
     @precondition(lambda self: self.bus)
-    @rule(data=st.data(), batch=st.integers(1, 4), crash=st.sampled_from(["", "", "signing", "sending"]))
-    def engine_reads(self, data: Any, batch: int, crash: str) -> None:
+    @rule(
+        data=st.data(), batch=st.integers(1, 4), crash=st.sampled_from(["", "", "signing", "sending"]),
+        engine=st.integers(0, 1),
+    )  # fmt: skip
+    def engine_reads(self, data: Any, batch: int, crash: str, engine: int) -> None:
         """In any order; a crash leaves the batch unread."""
         taken = [data.draw(st.sampled_from(self.bus)) for _ in range(batch)]
         self.signer.dies_signing, self.signer.dies_sending = crash == "signing", crash == "sending"
         try:
-            self.dispatch(*taken)
+            self.dispatch(*taken, engine=engine)
         except Crash:
-            self.dispatcher = self.new_process()
+            self.dispatchers[engine] = self.new_process(self.conn if engine == 0 else self.second_conn)
         else:
             self.bus = [trade for trade in self.bus if trade not in taken]
         finally:
@@ -202,12 +194,33 @@ class Desk(RuleBasedStateMachine):
     def venue_cancels(self, data: Any) -> None:
         resting = [held for held in self.at_venue.values() if held.open]
         if resting:
-            self.cancel(data.draw(st.sampled_from(resting)))
+            data.draw(st.sampled_from(resting)).open = False
 
-    @rule(seconds=st.sampled_from([1, 10, 400]))
-    def engine_sweeps(self, seconds: int) -> None:
+    @rule(engine=st.integers(0, 1), dies=st.booleans())
+    def venue_tells_what_is_over(self, engine: int, dies: bool) -> None:
+        """The word may overtake fills that are still on the bus."""
+        self.end_orders(engine, dies=dies)
+
+    @rule()
+    def ends_are_proved(self) -> None:
+        self.prove_ends()
+
+    @rule(data=st.data(), sent_again=st.booleans())
+    def unknown_is_settled(self, data: Any, sent_again: bool) -> None:
+        """By evidence: it is there, or the same bytes are sent again, or nobody wants it any more."""
+        unknown = self.orders(OrderStatus.UNKNOWN.value)
+        if not unknown:
+            return
+        order = data.draw(st.sampled_from(unknown))
+        if order.order_hash not in self.at_venue and sent_again:
+            self.accept(order)
+        there = order.order_hash in self.at_venue
+        self.answer(order, OrderStatus.ACCEPTED if there else OrderStatus.CANCELLED)
+
+    @rule(seconds=st.sampled_from([1, 10, 400]), engine=st.integers(0, 1))
+    def engine_sweeps(self, seconds: int, engine: int) -> None:
         self.now += timedelta(seconds=seconds)
-        self.dispatch(wake="sweep")
+        self.dispatch(wake="sweep", engine=engine)
 
     # The venue
 
@@ -240,18 +253,27 @@ class Desk(RuleBasedStateMachine):
         if held is not None and settlement is Settlement.FAILED:
             held.open = False
 
-    def cancel(self, held: AtVenue) -> None:
-        """The end of an order is told once its fills are in the books, as the canceller and the reconciler do."""
-        held.open = False
+    def prove_ends(self) -> None:
+        """As `accounts.ends`: over at the venue, no fill of it left on the bus, no fewer shares here than there."""
+        for order in Order.objects.filter(market=self.market, doubted_since__isnull=False):
+            held = self.at_venue[str(order.order_hash)]
+            waiting = any(trade.order_hash == order.order_hash for trade in self.bus)
+            if not held.open and not waiting:
+                self.run(record_proved(self.conn, order.pk, self.standing(held)))
 
-    def end_orders(self) -> None:
-        """The venue's word on orders that are over there, after their fills."""
+    def standing(self, held: AtVenue) -> Decimal:
+        """Shares of it that the chain has kept."""
+        now = [self.trades[trade.trade_id] for trade in held.trades]
+        return sum((trade.size for trade in now if trade.settlement is Settlement.SETTLED), Decimal(0))
+
+    def end_orders(self, engine: int = 0, *, dies: bool = False) -> None:
+        """The venue's word on orders that are over there."""
         words = [
             VenueWord(account_id=self.hedge.pk, order_hash=order_hash, status=OrderStatus.CANCELLED)
             for order_hash, held in self.at_venue.items()
             if not held.open
         ]
-        self.dispatch(words=words)
+        self.dispatch(words=words, engine=engine, dies_after_words=dies)
 
     # What must be true
 
@@ -265,6 +287,7 @@ class Desk(RuleBasedStateMachine):
                 self.dispatch(*self.bus[:5])
                 del self.bus[:5]
             self.end_orders()
+            self.prove_ends()
             for order in self.orders(*UNDECIDED):
                 if order.order_hash not in self.at_venue:
                     self.accept(order)
@@ -304,6 +327,34 @@ class Desk(RuleBasedStateMachine):
                 sign = (1 if trade.outcome is Outcome.YES else -1) * (1 if trade.action is Action.BUY else -1)
                 gained += sign * trade.size
         return gained
+
+    def check_nothing_is_covered_twice(self) -> None:
+        """Whoever just ordered: with all that its hedges have filled or may fill at the venue, nothing was overdone."""
+        told = dict(Fill.objects.filter(market=self.market).values_list("trade_id", "settlement"))
+        orders = {str(order.pk): order for order in self.orders()}
+        for decision in Decision.objects.filter(exposure__market=self.market, pk__gt=self.decided).order_by("pk"):
+            self.decided = decision.pk
+            ordered = [orders[order_id] for order_id in decision.orders if order_id in orders]
+            self.hedged_by[decision.exposure_id] = self.hedged_by.get(decision.exposure_id, []) + decision.orders
+            if not ordered or decision.reason == Reason.DUST_ROUNDED_UP.value:
+                continue
+            total = decision.primary
+            for order_id in self.hedged_by[decision.exposure_id]:
+                total += self.at_most(orders[order_id], told)
+            sign = 1 if delta(Outcome(ordered[0].outcome), Action(ordered[0].action), ordered[0].size) > 0 else -1
+            assert sign * total <= 0, f"{sign * total} shares too many were ordered"
+
+    def at_most(self, order: Order, told: dict[str, str]) -> Decimal:
+        """The delta this order has made or may make. A trade counts until the ledger was told that it failed."""
+        held = self.at_venue.get(str(order.order_hash))
+        shares = order.size if held is None and order.status in UNDECIDED else Decimal(0)
+        if held is not None:
+            shares = order.size - held.filled if held.open else Decimal(0)
+            for trade in held.trades:
+                failed = self.trades[trade.trade_id].settlement is Settlement.FAILED
+                if told.get(trade.trade_id, "failed" if failed else "matched") != "failed":
+                    shares += trade.size
+        return delta(Outcome(order.outcome), Action(order.action), shares)
 
     @invariant()
     def no_leg_is_ordered_twice(self) -> None:
