@@ -4,6 +4,7 @@ Called by the executor for a command off the bus, and by the recovery for a row 
 conditional on the row still being INITIALIZED, so that any number of processes may be told of the same order.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, Protocol
 from uuid import UUID
@@ -27,6 +28,10 @@ from trading.instruments import MarketSpec
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
+AT_ONCE = 4
+"""Fewer than a pool has connections: orders that wait for their market's turn must not keep answers, cancels and
+proofs from being written."""
+
 log = structlog.get_logger()
 
 
@@ -48,9 +53,14 @@ class Intake:
         self._pool = pool
         self._sender = sender
         self._marks = marks
+        self._at_once = asyncio.Semaphore(AT_ONCE)
 
     async def take(self, client_order_id: UUID) -> None:
         """Judge one order; send it or deny it. Nothing happens when it is no longer INITIALIZED."""
+        async with self._at_once:
+            await self._take(client_order_id)
+
+    async def _take(self, client_order_id: UUID) -> None:
         now = utc_now()
         ready: NewOrder | None = None
         denied: list[OrderRow] = []

@@ -139,7 +139,7 @@ def _compare_orders(stands: Sequence[Stand], truth: VenueTruth, since: datetime,
             findings.duplicates += 1
             findings.tell(f"{order_hash} was taken {truth.accepted[order_hash]} times by the venue")
     for order in orders:
-        taken = order.status not in (*NEVER_LEFT, *UNDECIDED, OrderStatus.REJECTED.value)
+        taken = order.status not in (*NEVER_LEFT, *UNDECIDED, OrderStatus.REJECTED.value) and not _never_arrived(order)
         if taken and (order.order_hash or "").lower() not in truth.order_addresses:
             findings.phantom += 1
             findings.tell(f"order {order.pk} is {order.status} and the venue does not know it")
@@ -220,6 +220,11 @@ def _net(stand: Stand, truth: VenueTruth) -> Decimal:
         ),
         ZERO,
     )
+
+
+def _never_arrived(order: Order) -> bool:
+    """A stop held it back, or the recovery found that it was never there: ended, with nothing to show for it."""
+    return order.status == OrderStatus.CANCELLED.value and not order.filled and not order.venue_order_id
 
 
 def _left(order: Order) -> bool:

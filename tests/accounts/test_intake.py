@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
+
 from accounts.models import Account, Order
 from accounts.registration import change_account_state
 from accounts.standing import lock_market
@@ -158,3 +160,19 @@ async def test_fill_before_cancel_is_not_lost(room: Any, account: Account, paper
         await room.digest(redis_url)
         await asyncio.sleep(0.05)
     assert (await room.row(order.id)).status == "filled"
+
+
+async def test_orders_waiting_for_their_market_leave_connections_for_answers(
+    room: Any, account: Account, database_url: str
+) -> None:
+    """A flood of orders in one market: answers, cancels and proofs are written all the same."""
+    key = f"predict:{room.market.market_id}"
+    async with await psycopg.AsyncConnection.connect(database_url) as other:
+        await lock_market(other, key)
+        flood = [asyncio.create_task(place(room, account)) for _ in range(20)]
+        await asyncio.sleep(0.5)
+        async with asyncio.timeout(2), room.pool.connection() as conn:
+            await conn.execute("SELECT 1")
+        assert not any(task.done() for task in flood)
+    for order in await asyncio.gather(*flood):
+        await room.until(order.id, OrderStatus.ACCEPTED)

@@ -24,6 +24,8 @@ from trading.errors import TradingError
 FEW, MANY = 3, 50
 LATE_S = 1.5
 """How long after a stop the venue is watched for a late order."""
+AHEAD = 16
+"""Orders on a stand that may wait for the engines: as many more as they take, and no backlog that only grows."""
 PATIENCE_S = 90.0
 """The machine may be busy."""
 
@@ -138,10 +140,12 @@ class Trading:
             thread.result()
 
     def _rest(self, stand: Stand) -> None:
+        waiting = Order.objects.filter(account=stand.pair.primary, status="initialized")
         while not self._over.is_set():
-            with suppress(TradingError):  # Stopped: it is refused, and the next may be let through.
-                place_order(command(stand, Decimal("0.02"), 50), "tests")
-            time.sleep(0.01)
+            if waiting.count() < AHEAD:
+                with suppress(TradingError):  # Stopped: it is refused, and the next may be let through.
+                    place_order(command(stand, Decimal("0.02"), 50), "tests")
+            time.sleep(0.02)
 
     def _fill(self, stand: Stand) -> None:
         """One order after the other, taken whole a moment after it rests, stopped or not."""
