@@ -1,9 +1,10 @@
 """Fill on the stream → hedge at the venue, over the whole real path, against the raw parts it cannot do without.
 
 A real engine process (Celery worker, bootstep), real PostgreSQL and Redis, real signatures, a venue that only notes
-arrivals. Paced for latency, all at once for throughput. The last line is JSON; `ratio_p50` is path ÷ sum of raw parts.
+arrivals. Paced for latency, all at once for throughput, there also against a Celery task per event doing the same work
+(hotpath_celery.py). The last line is JSON; `ratio_p50` is path ÷ sum of raw parts, `ratio_celery` ours ÷ Celery's.
 
-    python benchmarks/hotpath.py [--fills 600] [--pairs 100] [--rate 40] [--burst 3000]
+    python benchmarks/hotpath.py [--fills 600] [--pairs 100] [--rate 40] [--burst 3000] [--celery-burst 600]
 """
 
 import argparse
@@ -183,6 +184,28 @@ def measure_burst(desk: Desk, client: redis.Redis, url: str, count: int) -> floa
     return (seen - before) / ((last - began) / 1e9)
 
 
+def measure_celery(desk: Desk, client: redis.Redis, url: str, count: int, env: dict[str, str], state: Path) -> float:
+    """Hedges per second of a Celery task per event with `count` fills waiting; the engine must not be running."""
+    env = env | {"PYTHONPATH": f"{env['PYTHONPATH']}:{ROOT / 'benchmarks'}"}
+    log = state / "celery.log"
+    with (
+        running(
+            [sys.executable, "-m", "celery", "-A", "hotpath_celery", "worker", "--pool=prefork", "-c", "2",
+             "-n", "tasks@local", "--without-gossip", "--without-mingle", "--without-heartbeat"], env, log,
+        ),
+        running([sys.executable, str(ROOT / "benchmarks/hotpath_celery.py")], env, state / "reader.log"),
+    ):  # fmt: skip
+        before, deadline = len(arrivals(url)), time.monotonic() + 90
+        while len(arrivals(url)) < before + 50:
+            if time.monotonic() > deadline:
+                raise SystemExit(f"no task was done:\n{log.read_text()[-4000:]}")
+            for number in range(20):
+                client.xadd(FILL_EVENTS, {b"event": desk.fill(number)})
+            time.sleep(1)
+        time.sleep(3)
+        return measure_burst(desk, client, url, count)
+
+
 def _woken(url: str, pipe: Connection) -> None:
     client = redis.Redis.from_url(url, socket_timeout=None)
     client.xgroup_create("bench:wake", "g", id="0", mkstream=True)
@@ -253,6 +276,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--rate", type=float, default=40.0)
     parser.add_argument("--burst", type=int, default=3000)
+    parser.add_argument("--celery-burst", type=int, default=600, help="0 leaves the comparison out")
     options = parser.parse_args()
     os.environ["CLICKHOUSE_URL"] = "http://127.0.0.1:9"  # not part of the path
     with ExitStack() as stack:
@@ -282,7 +306,8 @@ def main() -> None:
             running([sys.executable, str(ROOT / "benchmarks/hotpath_sink.py"), str(port)], env, state / "sink.log")
         )
         engine_log = state / "engine.log"
-        engine = stack.enter_context(
+        trading = stack.enter_context(ExitStack())
+        engine = trading.enter_context(
             running(
                 [sys.executable, "-m", "celery", "-A", "hedgerow", "worker", "--engine", "-Q", "engine",
                  "--pool=threads", "-c", "1", "-n", "bench@local", "--without-gossip", "--without-mingle"],
@@ -306,6 +331,11 @@ def main() -> None:
             raw[part] += values
         say("saturated")
         burst = measure_burst(desk, client, url, options.burst)
+        trading.close()
+        tasks = 0.0
+        if options.celery_burst:
+            say("a Celery task per event")
+            tasks = measure_celery(desk, client, url, options.celery_burst, env, state)
         sums = [sum(values) for values in zip(*raw.values(), strict=True)]
         parts = {part: round(percentile(values, 0.5), 3) for part, values in raw.items()}
         result = {
@@ -315,6 +345,8 @@ def main() -> None:
             "ratio_p50": round(percentile(path, 0.5) / percentile(sums, 0.5), 3),
             "ratio_p99": round(percentile(path, 0.99) / percentile(sums, 0.99), 3),
             "hedges_per_s_saturated": round(burst, 1),
+            "hedges_per_s_celery": round(tasks, 1),
+            "ratio_celery": round(burst / tasks, 2) if tasks else None,
             "fills": len(path),
         }
         print(json.dumps(result))
