@@ -33,6 +33,10 @@ class Message:
             self._event = decode(self.body)
         return self._event
 
+    def forget(self) -> None:
+        """Let the decoded event go; who asks for it again decodes it again."""
+        self._event = None
+
     def command(self) -> Command:
         """The order command in it; raises InvalidValue."""
         return decode_command(self.body)

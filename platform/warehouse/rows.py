@@ -50,7 +50,8 @@ TRADE_COLUMNS = (
     "exposure_id",
     "latency_us",
 )
-Row = tuple[UUID | str | int | datetime | Decimal | None, ...]
+Value = UUID | str | int | datetime | Decimal | None
+Row = tuple[Value, ...]
 _WEI = Decimal(1).scaleb(-18)
 _COLUMN = Context(prec=38, traps=[Inexact, InvalidOperation])
 """What a Decimal(38, 18) column holds; anything else raises."""

