@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from accounts.account_admin import AccountAdmin
 from accounts.admin_actions import ORDER_ACTIONS
+from accounts.admin_denied import DeniedBecause
 from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS
 from accounts.admin_search import search_fills, search_orders, search_positions
 from accounts.models import (
@@ -52,7 +53,9 @@ class OrderAdmin(ReadOnlyAdmin):
         "created_at", "account", "market", "action", "outcome", amount("size"), amount("price"), amount("filled"),
         "status", "origin", "latency_ms", "reason",
     )  # fmt: skip
-    list_filter = ("status", "origin", ("created_at", admin.DateFieldListFilter), "account__platform", "mode")
+    list_filter = (
+        "status", "origin", DeniedBecause, ("created_at", admin.DateFieldListFilter), "account__platform", "mode",
+    )  # fmt: skip
     search_fields = ("id",)
     search_help_text = "An order's or exposure's id, an order hash, an account's name, or a market's id."
     search = search_orders

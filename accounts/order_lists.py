@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Q, QuerySet
+from django.db.models import CharField, Count, F, Func, Q, QuerySet, Value
 
 from accounts.models import Account, Fill, Order, Position
 from accounts.querysets import without_bytes
@@ -31,7 +31,8 @@ STATUS_GROUPS: Mapping[str, list[str]] = {
     "open": IN_FLIGHT_NAMES,
     "ended": sorted(status.value for status in TERMINAL),
 }
-FILTERS = ("account", "market", "status", "origin", "q")
+FILTERS = ("account", "market", "status", "origin", "reason", "q")
+DENIED_WITHIN = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class OrderFilter:
     market: str = ""
     status: str = ""
     origin: str = ""
+    reason: str = ""
+    """A reason's code: what stands before the colon."""
     q: str = ""
 
     @classmethod
@@ -62,6 +65,8 @@ class OrderFilter:
             rows = rows.filter(status__in=known)
         if self.origin in set(OrderOrigin):
             rows = rows.filter(origin=self.origin)
+        if self.reason:
+            rows = rows.filter(Q(reason=self.reason) | Q(reason__startswith=f"{self.reason}:"))
         if self.q:
             rows = rows.filter(self._search())
         return rows
@@ -100,6 +105,14 @@ def load_ambiguous(now: datetime, visitor: Caller) -> list[Order]:
     old = rows.filter(Q(status=OrderStatus.UNKNOWN.value) | Q(created_at__lt=now - AMBIGUOUS_AFTER))
     old = in_scope(old, visitor, "account")
     return list(without_bytes(old).select_related("account", "market").order_by("created_at")[:MOST_AMBIGUOUS])
+
+
+def load_denied(now: datetime, visitor: Caller) -> list[tuple[str, int]]:
+    """The orders we refused ourselves within a day: (reason code, how many), most first. One query on recent rows."""
+    rows = Order.objects.filter(status=OrderStatus.DENIED.value, created_at__gte=now - DENIED_WITHIN)
+    code = Func(F("reason"), Value(":"), Value(1), function="split_part", output_field=CharField())
+    rows = in_scope(rows, visitor, "account").order_by().annotate(code=code)
+    return list(rows.values_list("code").annotate(total=Count("pk")).order_by("-total", "code"))
 
 
 def load_order(order_id: UUID, visitor: Caller) -> Order | None:

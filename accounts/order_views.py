@@ -69,6 +69,7 @@ def show_orders(request: HttpRequest) -> HttpResponse:
     context |= {
         "statuses": [status.value for status in OrderStatus],
         "origins": [origin.value for origin in OrderOrigin],
+        "denied": order_lists.load_denied(now, visitor),
         "in_flight": None if visitor.is_scoped else sum(count_in_flight().values()),
     }
     return render(request, "accounts/orders/page.html", context)

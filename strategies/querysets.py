@@ -9,10 +9,10 @@ from decimal import Decimal
 from django.db.models import Count, F, Min, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Abs, Coalesce
 
-from accounts.models import Fill, Order
+from accounts.models import Fill
 from markets.fields import AmountField
 from strategies.models import Decision, Exposure, Pair, Strategy
-from trading.enums import OrderStatus, TradingState
+from trading.enums import TradingState
 
 OPEN = Q(unhedged_since__isnull=False) | ~Q(need=0) | ~Q(in_flight=0)
 """An exposure that still owes something: shares unhedged, or a hedge on its way."""
@@ -71,12 +71,6 @@ def load_unhedged() -> Unhedged:
         climbing=Count("pk", filter=Q(rung__gt=0)),
     )
     return Unhedged(**found)
-
-
-def load_denied_counts() -> dict[str, int]:
-    """How many orders we refused ourselves, by reason code."""
-    rows = Order.objects.filter(status=OrderStatus.DENIED.value).order_by()
-    return dict(rows.values_list("reason").annotate(total=Count("pk")))
 
 
 def count_active_strategies() -> int:

@@ -1,6 +1,6 @@
 """The pages of accounts and orders: what they show, to whom, at what cost; nothing typed is lost or shown back."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from uuid import uuid4
@@ -254,6 +254,27 @@ def test_orders_are_filtered(trader_client: Client, now: datetime) -> None:
         assert trader_client.get(f"/orders/?{query}").content.count(b'id="order-') == 1
     assert "No order matches" in trader_client.get("/orders/?status=open").content.decode()
     assert trader_client.get(f"/orders/?account={rows.pairs[0].hedge.name}").content.count(b'id="order-') == 4
+
+
+def test_denied_orders_are_counted_by_reason(trader_client: Client, admin_client: Client, now: datetime) -> None:
+    """With their number, on the page and in the admin; each reason leads to its orders."""
+    rows = make_desk(now)
+    add_fills(rows, now, 12)
+    orders = list(Order.objects.all())
+    for order, reason in zip(orders, ["max_order: 9 is too many"] * 3 + ["self_cross"] + ["max_order_x: other"], strict=False):
+        order.status, order.reason = "denied", reason
+        order.save()
+    Order.objects.filter(pk=orders[11].pk).update(
+        status="denied", reason="max_order: of last week", created_at=now - timedelta(days=7)
+    )
+    page = trader_client.get("/orders/").content.decode()
+    assert 'status=denied&amp;reason=max_order">max_order</a> 3' in page
+    assert 'reason=self_cross">self_cross</a> 1' in page
+    chosen = trader_client.get("/orders/?status=denied&reason=max_order").content
+    assert chosen.count(b'id="order-') == 4
+    listed = admin_client.get("/admin/accounts/order/?denied=self_cross").content.decode()
+    assert "max_order (3)" in listed
+    assert listed.count("field-created_at") == 1
 
 
 def test_unknown_orders_show_age_and_evidence(trader_client: Client, now: datetime) -> None:
