@@ -5,8 +5,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from bot.models import TelegramChat
+from identity.callers import Caller
 from identity.models import User
-from identity.roles import Role, has_role
+from identity.roles import Role, has_role, load_role
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,11 @@ class Speaker:
 
     user: User
     chat: TelegramChat
+
+    @property
+    def caller(self) -> Caller:
+        """With the same sight of accounts as on the web: all, or those with one of the person's tags."""
+        return Caller(self.user, load_role(self.user), frozenset(self.user.account_tags) or None)
 
     def may(self, role: Role) -> bool:
         """Asked anew at every use: a role taken away on the web is gone here at once."""

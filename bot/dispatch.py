@@ -138,7 +138,7 @@ class Conversation:
                 description=scrub(hit.about),
                 input_message_content=InputTextMessageContent(message_text=scrub(hit.says), parse_mode=None),
             )
-            for hit in await self._hands.do(Lane.USUAL, find_hits, query.query[:100])
+            for hit in await self._hands.do(Lane.USUAL, find_hits, query.query[:100], speaker)
         ]
         try:
             await self._courier.bot.answer_inline_query(query.id, list(results), cache_time=0, is_personal=True)
@@ -203,6 +203,9 @@ def carry_out(entry: Command, request: Request, told: Mapping[str, Any] | None) 
     if not request.speaker.may(entry.role):
         record_audit("telegram.denied", user=user, subject=chat, after=told or {"action": entry.name}, source=BOT)
         return Reply(f"This needs the role {entry.role.value}.", is_urgent=entry.is_urgent)
+    if request.speaker.caller.is_scoped and not entry.keeps_scope:
+        record_audit("telegram.denied", user=user, subject=chat, after=told or {"action": entry.name}, source=BOT)
+        return Reply("This tells of every account, and you may see only some: ask an admin.", is_urgent=entry.is_urgent)
     if told is not None:
         record_audit("telegram.asked", user=user, subject=chat, after=told, source=BOT)
     return entry.handler(request)

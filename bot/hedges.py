@@ -3,15 +3,20 @@
 from collections.abc import Collection
 
 from accounts.models import Order
+from bot.access import Speaker
 from bot.replies import esc
 from strategies.models import Exposure
 
 
-def load_hedge_words(order_hashes: Collection[str]) -> dict[str, str]:
+def load_hedge_words(order_hashes: Collection[str], speaker: Speaker | None = None) -> dict[str, str]:
     """By order hash, for hedges only: "hedge of predict-01, 17.3 ms". Two queries.
+
+    To a `speaker` who sees only some accounts nothing is said: the pair's other account may be none of them.
 
     The time is from the arrival of the fill it answers to its bytes leaving; it is missing until the venue answered.
     """
+    if speaker is not None and speaker.caller.is_scoped:
+        return {}
     rows = Order.objects.filter(order_hash__in=order_hashes, exposure_id__isnull=False).exclude(order_hash="")
     hedges = list(rows.values_list("order_hash", "exposure_id", "latency_us"))
     wanted = {exposure_id for _, exposure_id, _ in hedges if exposure_id}

@@ -3,7 +3,7 @@
 A notice's key follows from its fact alone, so that an event read twice is told once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
@@ -85,6 +85,8 @@ class Notice:
     account_ids: tuple[UUID, ...] = ()
     """The accounts it concerns; none for what concerns the desk."""
     size: Decimal | None = None
+    is_alert: bool = False
+    """An alert's words may name any account."""
     echo_of: str = ""
     """An alert that says again what an event with a key beginning so has said: told when that was not."""
     buttons: tuple[Button, ...] = ()
@@ -138,8 +140,10 @@ def handle_event(event: Event, subjects: Subjects = NOTHING) -> Notice | None:
     return None
 
 
-def wants(chat: TelegramChat, notice: Notice) -> bool:
-    """Whether the chat asked to hear this."""
+def wants(chat: TelegramChat, notice: Notice, seen: Collection[UUID] | None = None) -> bool:
+    """Whether the chat asked to hear this. Who sees only the accounts `seen` hears of nothing else, and of no alert."""
+    if seen is not None and (notice.is_alert or not notice.account_ids or set(notice.account_ids) - set(seen)):
+        return False
     if notice.at < chat.linked_at or notice.kind not in chat.kinds:
         return False
     if notice.account_ids and chat.accounts and not set(notice.account_ids) & set(chat.accounts):
@@ -192,6 +196,7 @@ def _alert(event: Event, data: AlertRaised, about: About) -> Notice:
         f"{esc(clip(data.text, 600))}{advice}",
         at=event.timestamp,
         account_ids=about.account_ids,
+        is_alert=True,
         echo_of=_echo_of(data),
         buttons=tuple(buttons),
     )

@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q
 
+from accounts.models import Account
 from bot.hedges import load_hedge_words
 from bot.models import Kind, OutboxMessage, TelegramChat
 from bot.notices import Notice, due_at, held_until, wants
@@ -47,8 +49,19 @@ class Parcel:
 def load_chats() -> list[TelegramChat]:
     """Every chat that may hear anything: linked, not blocked by us or by its person, the person active with a role."""
     people = Q(user__is_superuser=True) | Q(user__groups__name__in=[role.value for role in Role])
-    chats = TelegramChat.objects.filter(people, is_blocked=False, is_deaf=False, user__is_active=True)
+    chats = TelegramChat.objects.select_related("user").filter(
+        people, is_blocked=False, is_deaf=False, user__is_active=True
+    )
     return list(chats.distinct())
+
+
+def load_sight(chats: Iterable[TelegramChat]) -> dict[int, set[UUID]]:
+    """The accounts whose tags a chat's person sees, by chat; people who see every account are not in it."""
+    scoped = [chat for chat in chats if chat.user.account_tags]
+    return {
+        chat.pk: set(Account.objects.filter(tags__overlap=chat.user.account_tags).values_list("pk", flat=True))
+        for chat in scoped
+    }
 
 
 def record_notices(notices: Sequence[Notice], now: datetime, chats: Sequence[TelegramChat] | None = None) -> None:
@@ -56,6 +69,7 @@ def record_notices(notices: Sequence[Notice], now: datetime, chats: Sequence[Tel
     if not notices:
         return
     chats = load_chats() if chats is None else chats
+    seen = load_sight(chats)
     said = _load_said([notice.echo_of for notice in notices if notice.echo_of], now)
     rows = [
         OutboxMessage(
@@ -72,7 +86,7 @@ def record_notices(notices: Sequence[Notice], now: datetime, chats: Sequence[Tel
         )
         for notice in notices
         for chat in chats
-        if wants(chat, notice)
+        if wants(chat, notice, seen.get(chat.pk))
         and not (notice.echo_of and any(key.startswith(notice.echo_of) for key in said.get(chat.pk, ())))
     ]
     OutboxMessage.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
@@ -125,7 +139,7 @@ def claim_due(now: datetime, resting: Collection[int] = ()) -> list[Parcel]:
     claimed: list[list[OutboxMessage]] = []
     with transaction.atomic():
         due = OutboxMessage.objects.filter(status=WAITING, due_at__lte=now, chat__is_deaf=False, chat__is_blocked=False)
-        heads = due.exclude(chat__telegram_id__in=list(resting)).select_related("chat")
+        heads = due.exclude(chat__telegram_id__in=list(resting)).select_related("chat__user")
         heads = heads.order_by("chat_id", "-priority", "id").distinct("chat_id")
         for head in heads:
             rows = _gather(head)
@@ -181,7 +195,7 @@ def pack(rows: Sequence[OutboxMessage], telegram_id: int, hedges: Mapping[str, s
 
 def _traced(row: OutboxMessage) -> str:
     """The hash of the order a fill's row is about."""
-    if row.kind != Kind.FILL:
+    if row.kind != Kind.FILL or row.chat.user.account_tags:  # who sees only some accounts is not told of others
         return ""
     found = (given.get("hash", "") for line in row.buttons for _, action, given in line if action == "trace")
     return str(next(found, ""))

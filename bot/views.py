@@ -22,7 +22,7 @@ PASTE = "telegram_code"
 
 @require_safe
 @never_cache
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def show(request: HttpRequest) -> HttpResponse:
     """The page; for HTMX only the chat's messages, or the links."""
     user = person(request)
@@ -34,7 +34,7 @@ def show(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def link(request: HttpRequest) -> HttpResponse:
     """Make a code and show it once; on a paper desk type it into the local chat as well."""
     user = person(request)
@@ -54,7 +54,7 @@ def link(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def end_link(request: HttpRequest, chat_id: int) -> HttpResponse:
     """End a link of one's own."""
     user = person(request)
@@ -64,7 +64,7 @@ def end_link(request: HttpRequest, chat_id: int) -> HttpResponse:
 
 
 @require_POST
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def say(request: HttpRequest) -> HttpResponse:
     """Type into the local chat, press one of its buttons, or search from it as `@bot words` does in Telegram."""
     user = person(request)
@@ -90,7 +90,7 @@ def say(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-@page_for(Role.VIEWER)
+@page_for(Role.VIEWER, keeps_scope=True)
 def show_file(request: HttpRequest, file_id: str) -> HttpResponse:
     """A picture or file of one's own local chat."""
     user = person(request)

@@ -161,7 +161,7 @@ def record_summary(chat: TelegramChat, now: datetime) -> bool:
     at = now.replace(hour=chat.summary_hour, minute=0, second=0, microsecond=0)
     if now < at or chat.linked_at >= at or chat.summarized_on == now.date() or Kind.SUMMARY not in chat.kinds:
         return False
-    if not has_role(chat.user, Role.VIEWER):
+    if not has_role(chat.user, Role.VIEWER) or chat.user.account_tags:  # it tells of every account
         return False
     recorded = record_reply(chat, f"summary:{now:%F}", draw_summary(now), now, Kind.SUMMARY)
     TelegramChat.objects.filter(pk=chat.pk).update(summarized_on=now.date())

@@ -11,6 +11,7 @@ from accounts.registration import change_account_state
 from alerts.models import Alert
 from alerts.querysets import load_open
 from alerts.raising import acknowledge
+from bot.access import Speaker
 from bot.commands.money import find_account
 from bot.commands.registry import Request, action, ask_twice, command, refuse_words
 from bot.models import Kind, TelegramChat
@@ -30,11 +31,20 @@ _QUIET = re.compile(r"^(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})$")
 _SPAN = re.compile(r"^(\d{1,4})([mhd])$")
 
 
-@command("alerts", Role.VIEWER, "open alerts, and what you hear of", usage=SETTINGS_USAGE, topic="Alerts")
+@command(
+    "alerts",
+    Role.VIEWER,
+    "open alerts, and what you hear of",
+    usage=SETTINGS_USAGE,
+    topic="Alerts",
+    keeps_scope=True,
+)
 def alerts(request: Request) -> Reply:
     """Open alerts; with words, a change of this chat's wishes."""
     if request.words:
         return change_wishes(request)
+    if request.speaker.caller.is_scoped:  # alerts are about every account
+        return settings_menu(request)
     rows = load_open()
     total = rows.count()
     shown = list(rows[request.page * ROWS_PER_PAGE :][:ROWS_PER_PAGE])
@@ -64,7 +74,7 @@ def take_note(request: Request) -> Reply:
     return Reply(f"{bold(alert.subject)} was acknowledged before, by {esc(alert.acknowledged_by)}.")
 
 
-@action("settings", Role.VIEWER)
+@action("settings", Role.VIEWER, keeps_scope=True)
 def settings_menu(request: Request) -> Reply:
     """What this chat hears of, each kind a button that turns it."""
     chat = request.speaker.chat
@@ -91,7 +101,7 @@ def settings_menu(request: Request) -> Reply:
     return Reply(text, buttons=[*rows, [mute, Button("Open alerts", "alerts")]])
 
 
-@action("turn_kind", Role.VIEWER)
+@action("turn_kind", Role.VIEWER, keeps_scope=True)
 def turn_kind(request: Request) -> Reply:
     """Turn one kind on or off."""
     chat, kind = request.speaker.chat, Kind(request.arguments["kind"])
@@ -101,7 +111,14 @@ def turn_kind(request: Request) -> Reply:
     return settings_menu(request)
 
 
-@command("mute", Role.VIEWER, "hold back all but critical alerts", usage="/mute <30m|8h|1d|off>", topic="Alerts")
+@command(
+    "mute",
+    Role.VIEWER,
+    "hold back all but critical alerts",
+    usage="/mute <30m|8h|1d|off>",
+    topic="Alerts",
+    keeps_scope=True,
+)
 def mute(request: Request) -> Reply:
     """What is held back comes afterwards, in one message a kind."""
     if request.rest in ("off", "0"):
@@ -113,7 +130,7 @@ def mute(request: Request) -> Reply:
     return mute_for(Request(request.speaker, request.now, arguments={"minutes": min(minutes, 7 * 1440)}))
 
 
-@action("mute_for", Role.VIEWER)
+@action("mute_for", Role.VIEWER, keeps_scope=True)
 def mute_for(request: Request) -> Reply:
     """Mute for so many minutes; 0 ends it."""
     chat, minutes = request.speaker.chat, int(request.arguments["minutes"])
@@ -180,7 +197,8 @@ def _set_accounts(chat: TelegramChat, given: str) -> list[str]:
     if given == "all":
         chat.accounts = []
         return ["accounts"]
-    found = [(name.strip(), find_account(name.strip())) for name in given.split(",") if name.strip()]
+    speaker = Speaker(chat.user, chat)
+    found = [(name.strip(), find_account(name.strip(), speaker)) for name in given.split(",") if name.strip()]
     missing = [name for name, account in found if account is None]
     if missing:
         raise InvalidValue(f"there is no account {', '.join(missing)}")
@@ -198,20 +216,20 @@ SETTERS: dict[str, Callable[[TelegramChat, str], list[str]]] = {
 }
 
 
-@action("halt_account", Role.TRADER)
+@action("halt_account", Role.TRADER, keeps_scope=True)
 def ask_halt(request: Request) -> Reply:
     """Ask before halting."""
-    found = find_account(request.arguments["account"])
+    found = find_account(request.arguments["account"], request.speaker)
     if found is None:
         return Reply("There is no such account.")
     text = f"{bold(f'Halt {found.name}?')}\nFrom the next order on it sends nothing; what it should hedge stays owed."
     return ask_twice(text, "Halt", "set_account", {"account": str(found.pk), "state": TradingState.HALTED.value})
 
 
-@action("activate_account", Role.TRADER)
+@action("activate_account", Role.TRADER, keeps_scope=True)
 def ask_activate(request: Request) -> Reply:
     """Ask before it trades again."""
-    found = find_account(request.arguments["account"])
+    found = find_account(request.arguments["account"], request.speaker)
     if found is None:
         return Reply("There is no such account.")
     text = (
@@ -220,7 +238,7 @@ def ask_activate(request: Request) -> Reply:
     return ask_twice(text, "Activate", "set_account", {"account": str(found.pk), "state": TradingState.ACTIVE.value})
 
 
-@action("set_account", Role.TRADER)
+@action("set_account", Role.TRADER, keeps_scope=True)
 def set_account(request: Request) -> Reply:
     """Change the account's state; audited and announced where it is done."""
     found = change_account_state(

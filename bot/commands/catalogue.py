@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from django.db.models import Q, QuerySet
 
 from accounts.models import Account
+from accounts.scope import in_scope
+from bot.access import Speaker
 from bot.commands.registry import Request, command
 from bot.replies import ROWS_PER_PAGE, Button, Reply, amount, bold, clip, code, esc, pager
 from identity.roles import Role
@@ -15,7 +17,7 @@ from strategies.models import Strategy
 MOST_FOUND = 20
 
 
-@command("markets", Role.VIEWER, "find a market", usage="/markets [words]", topic="Markets")
+@command("markets", Role.VIEWER, "find a market", usage="/markets [words]", topic="Markets", keeps_scope=True)
 def markets(request: Request) -> Reply:
     """Open markets whose title holds the words."""
     words = str(request.arguments.get("words", "")) or request.rest
@@ -52,11 +54,15 @@ class Hit:
     says: str
 
 
-def find_hits(words: str) -> list[Hit]:
+def find_hits(words: str, speaker: Speaker) -> list[Hit]:
     """Accounts, strategies and markets that match what was typed after the bot's name."""
-    found = Account.objects.filter(name__icontains=words).order_by("name")[:6]
+    found = in_scope(Account.objects.all(), speaker.caller, "").filter(name__icontains=words).order_by("name")[:6]
     hits = [Hit(f"a{row.pk}", row.name, f"account, {row.state}", f"/account {row.name}") for row in found]
-    running = Strategy.objects.filter(name__icontains=words).order_by("name")[:4]
+    running = (
+        Strategy.objects.none()
+        if speaker.caller.is_scoped
+        else Strategy.objects.filter(name__icontains=words).order_by("name")[:4]
+    )
     hits += [Hit(f"s{row.pk}", row.name, f"strategy, {row.state}", "/strategies") for row in running]
     hits += [
         Hit(f"m{row.pk}"[:64], clip(row.title, 60), f"market {row.market_id}", f"/markets {row.market_id}")

@@ -8,6 +8,8 @@ from django.db.models import Q
 
 from accounts import querysets as ledger
 from accounts.models import Account, Fill, Position
+from accounts.scope import in_scope
+from bot.access import Speaker
 from bot.commands.registry import Request, command, refuse_words
 from bot.replies import ROWS_PER_PAGE, Button, Reply, age, amount, bold, clip, code, esc, pager, signed, table
 from bot.results import describe, draw, load_result, money
@@ -57,10 +59,10 @@ def status(request: Request) -> Reply:
     )
 
 
-@command("accounts", Role.VIEWER, "all accounts", topic="Accounts")
+@command("accounts", Role.VIEWER, "all accounts", topic="Accounts", keeps_scope=True)
 def accounts(request: Request) -> Reply:
     """A page of accounts, each a button."""
-    fleet = ledger.load_fleet()
+    fleet = list(in_scope(Account.objects.defer("notes"), request.speaker.caller, "").order_by("name"))
     shown = fleet[request.page * ROWS_PER_PAGE :][:ROWS_PER_PAGE]
     if not shown:
         return Reply("There are no accounts yet.")
@@ -79,10 +81,10 @@ def accounts(request: Request) -> Reply:
     )
 
 
-@command("account", Role.VIEWER, "one account", usage="/account <name>", topic="Accounts")
+@command("account", Role.VIEWER, "one account", usage="/account <name>", topic="Accounts", keeps_scope=True)
 def account(request: Request) -> Reply:
     """Everything about one account but its secrets, which nobody can read back."""
-    found = find_account(str(request.arguments.get("account", "")) or request.rest)
+    found = find_account(str(request.arguments.get("account", "")) or request.rest, request.speaker)
     if found is None:
         return refuse_words(request, "account", "There is no such account.")
     held = Position.objects.filter(account=found).exclude(size=0).count()
@@ -109,12 +111,16 @@ def account(request: Request) -> Reply:
     return Reply("\n".join(lines), buttons=buttons)
 
 
-@command("positions", Role.VIEWER, "what is held", usage="/positions [account]", topic="Accounts")
+@command("positions", Role.VIEWER, "what is held", usage="/positions [account]", topic="Accounts", keeps_scope=True)
 def positions(request: Request) -> Reply:
     """Shares held, biggest cost first; all of them as a file."""
-    rows = Position.objects.exclude(size=0).select_related("account", "market").order_by("-cost", "id")
+    rows = (
+        in_scope(Position.objects.exclude(size=0), request.speaker.caller, "account")
+        .select_related("account", "market")
+        .order_by("-cost", "id")
+    )
     name = str(request.arguments.get("account", "")) or request.rest
-    found = find_account(name) if name else None
+    found = find_account(name, request.speaker) if name else None
     if name and found is None:
         return refuse_words(request, "positions", "There is no such account.")
     if found is not None:
@@ -173,14 +179,15 @@ def pnl(request: Request) -> Reply:
     return Reply(describe(result, request.now), picture=draw(result, request.now))
 
 
-def find_account(named: str) -> Account | None:
-    """By id or by name; a name's beginning will do when only one account begins so."""
+def find_account(named: str, speaker: Speaker) -> Account | None:
+    """By id or by name; a name's beginning will do when only one account begins so. Out of sight is not there."""
+    seen = in_scope(Account.objects.all(), speaker.caller, "")
     try:
-        return Account.objects.filter(pk=UUID(named)).first()
+        return seen.filter(pk=UUID(named)).first()
     except ValueError:
         pass
     if not named:
         return None
-    found = list(Account.objects.filter(Q(name__iexact=named) | Q(name__istartswith=named)).order_by("name")[:20])
+    found = list(seen.filter(Q(name__iexact=named) | Q(name__istartswith=named)).order_by("name")[:20])
     exact = [row for row in found if row.name.lower() == named.lower()]
     return exact[0] if exact else found[0] if len(found) == 1 else None

@@ -9,7 +9,9 @@ from django.db.models import Q, QuerySet
 
 from accounts.models import Fill, Order
 from accounts.querysets import without_bytes
+from accounts.scope import in_scope
 from accounts.trade import cancel_order, check_grid, place_order
+from bot.access import Speaker
 from bot.commands.money import find_account
 from bot.commands.registry import Request, action, ask_twice, command, refuse_words
 from bot.hedges import load_hedge_words, milliseconds
@@ -36,15 +38,22 @@ def describe(order: Order) -> str:
     return f"{bold(what)} · {esc(order.status)}{filled} · {esc(order.account.name)}"
 
 
-@command("orders", Role.VIEWER, "orders that may still trade", usage="/orders [account|all]", topic="Orders")
+@command(
+    "orders",
+    Role.VIEWER,
+    "orders that may still trade",
+    usage="/orders [account|all]",
+    topic="Orders",
+    keeps_scope=True,
+)
 def orders(request: Request) -> Reply:
     """Open orders, newest first; `all` for ended ones too, which come as a file."""
     named = str(request.arguments.get("account", "")) or request.rest
     everything = named == "all" or bool(request.arguments.get("all"))
-    found = find_account(named) if named and named != "all" else None
+    found = find_account(named, request.speaker) if named and named != "all" else None
     if named and named != "all" and found is None:
         return refuse_words(request, "orders", "There is no such account.")
-    rows = without_bytes(Order.objects.select_related("account", "market")).order_by("-created_at")
+    rows = _seen(request.speaker).order_by("-created_at")
     rows = rows.filter(account=found) if found else rows
     if everything:
         return _order_file(rows)
@@ -76,19 +85,21 @@ def _order_file(rows: QuerySet[Order]) -> Reply:
     return Reply(text, document="\n".join(lines).encode(), document_name="orders.tsv")
 
 
-@command("fills", Role.VIEWER, "what was traded", usage="/fills [account]", topic="Orders")
+@command("fills", Role.VIEWER, "what was traded", usage="/fills [account]", topic="Orders", keeps_scope=True)
 def fills(request: Request) -> Reply:
     """The newest fills."""
     named = str(request.arguments.get("account", "")) or request.rest
-    found = find_account(named) if named else None
+    found = find_account(named, request.speaker) if named else None
     if named and found is None:
         return refuse_words(request, "fills", "There is no such account.")
-    rows = Fill.objects.select_related("account", "market").order_by("-received_at", "-id")
+    rows = in_scope(Fill.objects.select_related("account", "market"), request.speaker.caller, "account").order_by(
+        "-received_at", "-id"
+    )
     rows = rows.filter(account=found) if found else rows
     shown = list(rows[request.page * ROWS_PER_PAGE :][: ROWS_PER_PAGE + 1])
     if not shown:
         return Reply("Nothing was traded yet.")
-    hedges = load_hedge_words({fill.order_hash for fill in shown})
+    hedges = load_hedge_words({fill.order_hash for fill in shown}, request.speaker)
     lines = [
         f"{bold(str(fill))} · {esc(fill.account.name)} · {_hedge(fill, hedges)}{fill.settlement}\n"
         f"   {esc(clip(fill.market.title, 48))} · {age(fill.received_at, request.now)}"
@@ -106,13 +117,13 @@ def _hedge(fill: Fill, hedges: Mapping[str, str]) -> str:
     return f"{said} · " if said else ""
 
 
-@command("trade", Role.TRADER, "place one order", usage=TRADE_USAGE, topic="Orders")
+@command("trade", Role.TRADER, "place one order", usage=TRADE_USAGE, topic="Orders", keeps_scope=True)
 def trade(request: Request) -> Reply:
     """Show what would be ordered, and ask."""
     if len(request.words) != 6:
         return refuse_words(request, "trade", "An order has six parts.")
     named, market_id, what, side, shares, price = request.words
-    found = find_account(named)
+    found = find_account(named, request.speaker)
     if found is None:
         return refuse_words(request, "trade", "There is no such account.")
     market = find_market(market_id, found.platform)
@@ -155,7 +166,7 @@ def trade(request: Request) -> Reply:
     return ask_twice(text, "Place it", "trade_now", arguments)
 
 
-@action("trade_now", Role.TRADER)
+@action("trade_now", Role.TRADER, keeps_scope=True)
 def trade_now(request: Request) -> Reply:
     """Place the order that was confirmed. The engine judges it; its row tells what became of it."""
     asked = request.arguments
@@ -184,17 +195,17 @@ def trade_now(request: Request) -> Reply:
     )
 
 
-@command("cancel", Role.TRADER, "take an order off the book", usage="/cancel <order>", topic="Orders")
+@command("cancel", Role.TRADER, "take an order off the book", usage="/cancel <order>", topic="Orders", keeps_scope=True)
 def cancel(request: Request) -> Reply:
     """Show the order, and ask."""
-    order = find_order(str(request.arguments.get("order", "")) or request.rest)
+    order = find_order(str(request.arguments.get("order", "")) or request.rest, request.speaker)
     if order is None:
         return refuse_words(request, "cancel", "There is no such order; /orders shows their numbers.")
     text = f"{bold('Cancel this order?')}\n{describe(order)}\n{esc(clip(order.market.title, 60))}"
     return ask_twice(text, "Cancel it", "cancel_now", {"order": str(order.pk)})
 
 
-@action("cancel_now", Role.TRADER)
+@action("cancel_now", Role.TRADER, keeps_scope=True)
 def cancel_now(request: Request) -> Reply:
     """Ask the engine to cancel it."""
     order_id = UUID(request.arguments["order"])
@@ -206,16 +217,16 @@ def cancel_now(request: Request) -> Reply:
     return Reply(text, buttons=[[Button("What became of it", "trace", {"order": str(order_id)})]])
 
 
-@action("trace", Role.VIEWER)
+@action("trace", Role.VIEWER, keeps_scope=True)
 def trace(request: Request) -> Reply:
     """An order with its times, its fills, and the hedges that answered them."""
     asked = request.arguments
-    rows = without_bytes(Order.objects.select_related("account", "market"))
+    rows = _seen(request.speaker)
     order = rows.filter(pk=asked["order"]).first() if "order" in asked else None
     order = order or (rows.filter(order_hash=asked["hash"]).first() if asked.get("hash") else None)
     if order is None:
         return Reply("There is no order of ours behind this.")
-    hedge = load_hedge_words({order.order_hash}).get(order.order_hash, "") if order.order_hash else ""
+    hedge = load_hedge_words({order.order_hash}, request.speaker).get(order.order_hash, "") if order.order_hash else ""
     lines = [
         f"{describe(order)}{f' · {hedge}' if hedge else ''}",
         esc(order.market.title),
@@ -238,9 +249,9 @@ def trace(request: Request) -> Reply:
     return Reply("\n".join(lines), buttons=[[Button("Refresh", "trace", {"order": str(order.pk)})]])
 
 
-def find_order(named: str) -> Order | None:
+def find_order(named: str, speaker: Speaker) -> Order | None:
     """By id or its first letters, when they name one order only."""
-    rows = without_bytes(Order.objects.select_related("account", "market"))
+    rows = _seen(speaker)
     try:
         return rows.filter(pk=UUID(named)).first()
     except ValueError:
@@ -252,6 +263,11 @@ def find_order(named: str) -> Order | None:
     low, high = UUID(letters + "0" * 24), UUID(letters + "f" * 24)
     found = list(rows.filter(pk__gte=low, pk__lte=high)[:2])
     return found[0] if len(found) == 1 else None
+
+
+def _seen(speaker: Speaker) -> QuerySet[Order]:
+    """Orders of the accounts this person sees, without their signed bytes."""
+    return without_bytes(in_scope(Order.objects.select_related("account", "market"), speaker.caller, "account"))
 
 
 def find_market(named: str, platform: str) -> Market | None:

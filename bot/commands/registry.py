@@ -50,6 +50,8 @@ class Command:
     usage: str = ""
     topic: str = ""
     lane: Lane = Lane.USUAL
+    keeps_scope: bool = False
+    """It shows and changes only accounts its speaker may see. Everything else is refused to who sees only some."""
 
     @property
     def is_urgent(self) -> bool:
@@ -62,23 +64,32 @@ ACTIONS: dict[str, Command] = {}
 
 
 def command(
-    name: str, role: Role, about: str, *, usage: str = "", topic: str = "Desk", lane: Lane = Lane.USUAL
+    name: str,
+    role: Role,
+    about: str,
+    *,
+    usage: str = "",
+    topic: str = "Desk",
+    lane: Lane = Lane.USUAL,
+    keeps_scope: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Register a typed command; a button of the same name does the same."""
 
     def register(handler: Handler) -> Handler:
-        COMMANDS[name] = Command(name, role, handler, about, usage or f"/{name}", topic, lane)
+        COMMANDS[name] = Command(name, role, handler, about, usage or f"/{name}", topic, lane, keeps_scope)
         ACTIONS[name] = COMMANDS[name]
         return handler
 
     return register
 
 
-def action(name: str, role: Role, *, lane: Lane = Lane.USUAL) -> Callable[[Handler], Handler]:
+def action(
+    name: str, role: Role, *, lane: Lane = Lane.USUAL, keeps_scope: bool = False
+) -> Callable[[Handler], Handler]:
     """Register what a button does."""
 
     def register(handler: Handler) -> Handler:
-        ACTIONS[name] = Command(name, role, handler, lane=lane)
+        ACTIONS[name] = Command(name, role, handler, lane=lane, keeps_scope=keeps_scope)
         return handler
 
     return register
@@ -93,7 +104,7 @@ def ask_twice(
     return Reply(text, buttons=buttons, is_urgent=is_urgent)
 
 
-@action("ask_again", Role.VIEWER, lane=Lane.URGENT)
+@action("ask_again", Role.VIEWER, lane=Lane.URGENT, keeps_scope=True)
 def ask_again(request: Request) -> Reply:
     """The second question. Whether the person may is asked again when the last button is pressed."""
     asked = request.arguments
@@ -102,7 +113,7 @@ def ask_again(request: Request) -> Reply:
     return Reply(text, buttons=[[button, Button("No", "dismiss")]], is_urgent=bool(asked["urgent"]))
 
 
-@action("dismiss", Role.VIEWER)
+@action("dismiss", Role.VIEWER, keeps_scope=True)
 def dismiss(request: Request) -> Reply:
     """No."""
     return Reply("Nothing was done.")

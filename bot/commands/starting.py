@@ -16,7 +16,7 @@ def menu() -> list[list[Button]]:
     ]
 
 
-@command("start", Role.VIEWER, "greeting and menu", topic="Here")
+@command("start", Role.VIEWER, "greeting and menu", topic="Here", keeps_scope=True)
 def start(request: Request) -> Reply:
     """The link itself is made before this is asked; see `dispatch`."""
     user = request.speaker.user
@@ -28,12 +28,12 @@ def start(request: Request) -> Reply:
     return Reply(text, buttons=menu())
 
 
-@command("help", Role.VIEWER, "what you may say", topic="Here")
+@command("help", Role.VIEWER, "what you may say", topic="Here", keeps_scope=True)
 def show_help(request: Request) -> Reply:
     """The commands of this person's role, by topic."""
     topics: dict[str, list[str]] = {}
     for entry in COMMANDS.values():
-        if request.speaker.may(entry.role):
+        if request.speaker.may(entry.role) and (entry.keeps_scope or not request.speaker.caller.is_scoped):
             topics.setdefault(entry.topic, []).append(f"<code>{esc(entry.usage)}</code> – {esc(entry.about)}")
     text = "\n\n".join(f"{bold(topic)}\n" + "\n".join(lines) for topic, lines in topics.items())
     return Reply(text, buttons=menu())
