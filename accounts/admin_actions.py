@@ -104,7 +104,7 @@ ACCOUNT_ACTIONS = (
         preview=tell_standing,
     ),
     ReasonedAction(
-        "close_accounts", "Close all positions", close_account, form=ClosingForm, preview=plan_closing,
+        "close_accounts", "Close all positions", close_account, form=ClosingForm, preview=plan_closing, is_grave=True,
         warning="A dry run of this moment is below; nothing is ordered yet. Confirming plans anew from the books then"
         " and lets these accounts only reduce until a person enables them again.",
     ),

@@ -159,7 +159,7 @@ def tell_row(row: MarketLimit | None) -> str:
 
 DESK_ACTIONS = (
     ReasonedAction(
-        "stop_desk", "Emergency stop", stop, form=LevelForm, preview=tell_levels,
+        "stop_desk", "Emergency stop", stop, form=LevelForm, preview=tell_levels, is_grave=True,
         warning="When this has returned, nothing leaves that the level does not let out, from any process. It survives"
         " restarts, and only an admin lifts it.",
     ),

@@ -120,9 +120,18 @@ def load_fills(now: datetime) -> dict[str, Any]:
     return {"fills": [answer_fill(fill, owed.get((fill.account_id, fill.market_id), []), orders) for fill in fills]}
 
 
-def load_summary(now: datetime) -> dict[str, Any]:
+def load_page(now: datetime) -> dict[str, Any]:
+    """Every part at once, for the whole page; the fleet is read once for both parts that show it."""
+    context = {"now": now, **load_fleet(now)}
+    context |= load_summary(now, context["fleet"])
+    for part in PARTS.keys() - {"fleet", "summary"}:
+        context |= PARTS[part](now)
+    return context
+
+
+def load_summary(now: datetime, fleet: list[FleetRow] | None = None) -> dict[str, Any]:
     """The tiles: latency, rates, open exposure, result, fleet health. Nine queries."""
-    fleet = load_fleet(now)["fleet"]
+    fleet = load_fleet(now)["fleet"] if fleet is None else fleet
     latencies = sorted(ledger.load_latencies(LATENCIES_COUNTED))
     since = now.replace(second=0, microsecond=0) - timedelta(minutes=SPARK_MINUTES - 1)
     minutes = [since + timedelta(minutes=i) for i in range(SPARK_MINUTES)]

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from hedgerow.access import is_fragment, page_for
 from hedgerow.charts import RANGES, range_of
-from hedgerow.desk import PARTS, load_part
+from hedgerow.desk import PARTS, load_page, load_part
 from identity.roles import Role, has_role
 
 
@@ -26,9 +26,7 @@ def show_desk(request: HttpRequest) -> HttpResponse:
         context = load_part(part, now)
         return render(request, f"hedgerow/desk/{part}.html", context | (rights(request) if part == "state" else {}))
     context = rights(request) | {"range": range_of(request), "ranges": list(RANGES)}
-    for name in PARTS:
-        context |= load_part(name, now)
-    return render(request, "hedgerow/desk/page.html", context)
+    return render(request, "hedgerow/desk/page.html", context | load_page(now))
 
 
 def rights(request: HttpRequest) -> dict[str, object]:

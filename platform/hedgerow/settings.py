@@ -183,6 +183,7 @@ STATIC_ROOT = env.read_path("HEDGEROW_STATIC_ROOT", BASE_DIR / "staticfiles")
 LANGUAGE_CODE = "en"
 USE_I18N = False
 DATETIME_FORMAT = "Y-m-d H:i:s"
+FORMAT_MODULE_PATH = ["hedgerow.formats"]
 USE_TZ = True
 TIME_ZONE = "UTC"
 

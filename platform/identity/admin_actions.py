@@ -73,6 +73,8 @@ class ReasonedAction:
     preview: Preview | None = None
     in_lists: bool = True
     on_pages: bool = True
+    is_grave: bool = False
+    """Whether its button is red."""
 
     def for_list(self) -> Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]:
         """As Django's admin wants an action of a list."""
@@ -129,6 +131,7 @@ class ReasonedAction:
             "noun": opts.verbose_name if len(rows) == 1 else opts.verbose_name_plural,
             "rows": [(row, list(self.preview(row, given)) if self.preview else []) for row in rows],
             "form": typed,
+            "is_grave": self.is_grave,
             "action": self.name,
             "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
             "opts": opts,

@@ -1,0 +1,192 @@
+"""The admin in a real browser: every page opens, light and dark, without an error or a policy violation.
+
+An action goes from the list through its confirmation to its audit entry; the strategy form, dead letters, the stop.
+
+With `HEDGEROW_PICTURES` set to a folder the first test leaves pictures of the main pages there.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import redis
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.db import connection
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from accounts.models import Account, Desk, Order
+from alerts.raising import raise_alert
+from identity.models import AuditEntry, User
+from strategies.models import Strategy
+from streams.names import FIELD, dead_letter_stream
+from tests.admin_office import address_of
+from tests.desk_rows import add_fills, add_positions, make_desk
+from trading.enums import Severity
+from trading.events import FILL_EVENTS
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+LogIn = Callable[..., Page]
+OURS = ("identity", "alerts", "markets", "accounts", "strategies", "bot")
+
+
+@pytest.fixture
+def desk(redis_url: str) -> None:
+    """A busy desk: fills with hedges, positions, alerts, a halted account, an order nobody knows the fate of."""
+    now = timezone.now()
+    rows = make_desk(now)
+    add_fills(rows, now, 120, spacing=timedelta(seconds=20))
+    add_positions(rows, now)
+    raise_alert(Severity.CRITICAL, "unhedged", "predict-01", "30 shares have been unhedged for 90 s", now=now)
+    raise_alert(Severity.WARNING, "proxy_down", "predict-04", "its proxy does not answer", now=now)
+    Account.objects.filter(name="predict-03").update(state="halted", state_reason="venue drill", tags=["maker"])
+    newest = Order.objects.order_by("-created_at").values_list("pk", flat=True)[1]
+    Order.objects.filter(pk=newest).update(status="unknown", reason="no answer within 3 s", submitted_at=now)
+    plant(redis_url)
+
+
+def plant(redis_url: str) -> None:
+    """Two dead letters."""
+    with redis.Redis.from_url(redis_url) as bus:
+        for body, why in ((b'{"type": "fill", "data": {"trade_id": "t-1"}}', b"no account a1"), (b"\xff", b"not JSON")):
+            fields = {FIELD: body, b"group": b"strategies", b"reason": why, b"original_id": b"1-1", b"deliveries": b"5"}
+            bus.xadd(dead_letter_stream(FILL_EVENTS), fields)
+
+
+def main_pages() -> dict[str, str]:
+    account = Account.objects.get(name="predict-02")
+    order = Order.objects.get(status="unknown")
+    strategy = Strategy.objects.get()
+    return {
+        "index": "/admin/",
+        "accounts": address_of(Account),
+        "account": address_of(Account, f"{account.pk}/change/"),
+        "account-add": address_of(Account, "add/"),
+        "account-secrets": address_of(Account, f"{account.pk}/replace-secrets/"),
+        "account-close": address_of(Account, f"{account.pk}/close-accounts/"),
+        "orders": address_of(Order),
+        "order": address_of(Order, f"{order.pk}/change/"),
+        "order-resolve": address_of(Order, f"{order.pk}/resolve-orders/"),
+        "fills": "/admin/accounts/fill/",
+        "positions": "/admin/accounts/position/",
+        "strategies": address_of(Strategy),
+        "strategy": address_of(Strategy, f"{strategy.pk}/change/"),
+        "exposures": "/admin/strategies/exposure/",
+        "alerts": "/admin/alerts/alert/",
+        "desk-stop": address_of(Desk, "1/stop-desk/"),
+        "dead-letters": "/admin/dead-letters/",
+        "audit": address_of(AuditEntry),
+        "person": address_of(User, f"{User.objects.get(username='operator').pk}/change/"),
+    }
+
+
+def other_pages() -> list[str]:
+    """Every list, and the first row of each."""
+    pages = []
+    for model in (model for label in OURS for model in apps.get_app_config(label).get_models()):
+        pages.append(address_of(model))
+        row = model._default_manager.first()
+        if row is not None and model in admin.site._registry:
+            pages.append(address_of(model, f"{quote(str(row.pk))}/change/"))
+    return pages
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_admin_page_opens_without_an_error(log_in: LogIn, operator: User, desk: None, scheme: str) -> None:
+    page = log_in("operator", viewport={"width": 1440, "height": 900}, color_scheme=scheme)
+    folder = os.environ.get("HEDGEROW_PICTURES")
+    for name, address in main_pages().items():
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 200
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        expect(page.locator("body")).to_contain_text("PAPER")
+        if folder:
+            page.screenshot(path=Path(folder) / f"admin-{name}-{scheme}.png", full_page=True)
+    for address in other_pages():
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == 200, address
+        expect(page.locator("body")).to_contain_text("PAPER")
+
+
+def test_phone_fits_the_admin(log_in: LogIn, operator: User, desk: None) -> None:
+    page = log_in("operator", viewport={"width": 390, "height": 844})
+    folder = os.environ.get("HEDGEROW_PICTURES")
+    for name, address in main_pages().items():
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, f"{name} scrolls sideways"
+        if folder and name in ("index", "orders", "account"):
+            page.screenshot(path=Path(folder) / f"admin-{name}-phone.png")
+
+
+def test_accounts_are_halted_from_the_list(log_in: LogIn, operator: User, desk: None) -> None:
+    page = log_in("operator")
+    page.goto(address_of(Account))
+    page.locator("input.action-select[name=_selected_action]").nth(0).check()
+    page.locator("input.action-select[name=_selected_action]").nth(1).check()
+    page.select_option("select[name=action]", "halt_accounts")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator(".desk-rows")).to_contain_text("predict-02")
+    expect(page.locator(".desk-rows")).to_contain_text("orders in flight")
+    page.locator("form.desk-form button.primary").click()
+    assert not Account.objects.filter(state_reason="browser drill").exists(), "the browser asks for a reason first"
+    page.fill("[name=reason]", "browser drill")
+    page.locator("form.desk-form button.primary").click()
+    expect(page.locator("body")).to_contain_text("predict-01 sends nothing from now on.")
+    assert Account.objects.filter(state="halted", state_reason="browser drill").count() == 2
+    assert AuditEntry.objects.filter(action="account.state_changed", reason="browser drill").count() == 2
+
+
+def test_account_is_acted_on_from_its_page(log_in: LogIn, operator: User, desk: None) -> None:
+    page = log_in("operator", viewport={"width": 1440, "height": 900})
+    page.goto(address_of(Account, f"{Account.objects.get(name='predict-03').pk}/change/"))
+    page.get_by_text("Actions", exact=True).click()
+    page.get_by_text("Enable (activate)…").click()
+    page.fill("[name=reason]", "drill is over")
+    page.locator("form.desk-form button.primary").click()
+    expect(page.locator("body")).to_contain_text("predict-03 trades from now on.")
+    assert Account.objects.get(name="predict-03").state == "active"
+
+
+def test_strategy_is_changed_by_its_form(log_in: LogIn, operator: User, desk: None) -> None:
+    page = log_in("operator")
+    strategy = Strategy.objects.get()
+    page.goto(address_of(Strategy, f"{strategy.pk}/change/"))
+    page.fill("[name=config-max_loss]", "0.02")
+    page.fill("#strategy_form [name=reason]", "wider")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("body")).to_contain_text("is changed; it holds from the next event on.")
+    strategy.refresh_from_db()
+    assert (strategy.config["max_loss"], strategy.version) == ("0.02", 2)
+
+
+def test_desk_is_stopped_at_a_level_with_a_reason(log_in: LogIn, operator: User, desk: None) -> None:
+    with connection.cursor() as cursor:  # an engine that gives its word to any stop
+        cursor.execute("UPDATE accounts_enginelease SET generation_seen = 1000000, renewed_at = now()")
+    page = log_in("operator")
+    page.goto(address_of(Desk, "1/stop-desk/"))
+    page.get_by_label("Cancel everything").check()
+    page.fill("[name=reason]", "browser drill")
+    page.locator("form.desk-form button.primary").click()
+    expect(page.locator("body")).to_contain_text("Stopped at cancel_all")
+    assert Desk.objects.get().level == "cancel_all"
+    page.goto("/admin/")
+    expect(page.locator(".desk-tiles")).to_contain_text("cancel_all: browser drill")
+
+
+def test_dead_letters_are_replayed(log_in: LogIn, operator: User, desk: None, redis_url: str) -> None:
+    page = log_in("operator")
+    page.goto("/admin/dead-letters/")
+    page.locator("[name=letter]").nth(1).check()
+    page.get_by_role("button", name="Replay the marked…").click()
+    expect(page.locator(".desk-rows")).to_contain_text("no account a1")
+    page.fill("[name=reason]", "the account is there now")
+    page.get_by_role("button", name="Replay", exact=True).click()
+    expect(page.locator("body")).to_contain_text("1 of 1 are back on their streams")
+    with redis.Redis.from_url(redis_url) as bus:
+        assert bus.xlen(FILL_EVENTS) == 1
