@@ -261,7 +261,9 @@ def test_denied_orders_are_counted_by_reason(trader_client: Client, admin_client
     rows = make_desk(now)
     add_fills(rows, now, 12)
     orders = list(Order.objects.all())
-    for order, reason in zip(orders, ["max_order: 9 is too many"] * 3 + ["self_cross"] + ["max_order_x: other"], strict=False):
+    for order, reason in zip(
+        orders, ["max_order: 9 is too many"] * 3 + ["self_cross"] + ["max_order_x: other"], strict=False
+    ):
         order.status, order.reason = "denied", reason
         order.save()
     Order.objects.filter(pk=orders[11].pk).update(
