@@ -66,7 +66,12 @@ def test_client_goes_through_a_desks_day(
     strategy = desk_api.post_strategies(body={"name": "day", "config": {"ratio": "0.5"}, "pairs": [pair]})
     assert desk_api.post_strategies_strategy_id_start(strategy["id"], body={"reason": "go on"})["state"] == "active"
     assert desk_api.post_strategies_strategy_id_stop(strategy["id"], body={"reason": "enough"})["state"] == "halted"
+    tested = desk_api.post_accounts_account_id_test_connection("new")
+    assert desk_api.get_accounts_account_id_connection_tests_test_id("new", tested["id"])["status"] == "waiting"
+    assert desk_api.get_accounts_account_id_connection_tests("new")["items"][0]["id"] == tested["id"]
+    assert desk_api.get_emergency_stop_preview(level="cancel_all")["is_cancelling"]
     assert desk_api.post_emergency_stop(body={"reason": "end of day"})["stopped"]
+    assert desk_api.get_emergency_stop_progress()["level"] == "no_new"
     assert Desk.objects.get().stopped
     assert not desk_api.post_emergency_stop_lift(body={"reason": "next day"})["stopped"]
     token = desk_api.post_tokens(body={"name": "n", "expires_at": (now + timedelta(days=1)).isoformat()})

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts.models import Account, Fill, Order, Position
+from accounts.models import Account, ConnectionTest, Fill, Order, Position
 from alerts.models import Alert
 from markets.models import Market
 from strategies.models import Decision, Strategy
@@ -26,6 +26,7 @@ GOLDEN = {
     "/unknown-orders": WHO + 1,
     "/fills": WHO + 1,
     "/fills?market_id=100&since=2020-01-01T00:00:00Z": WHO + 1,
+    "/accounts/predict-01/connection-tests": WHO + 3,
     "/positions": WHO + 1,
     "/positions/predict-01": WHO + 2,
     "/markets": WHO + 1,
@@ -37,6 +38,8 @@ GOLDEN = {
     "/tokens": WHO + 1,
     "/me": WHO,
     "/emergency-stop": WHO + 2,
+    "/emergency-stop/preview?level=flatten": WHO + 7,
+    "/emergency-stop/progress": WHO + 5,
 }
 
 
@@ -55,6 +58,12 @@ def add_many(desk: DeskRows, now: datetime) -> None:
         [
             Position(account=first, market_id=f"predict:m{n}", outcome="yes", size=Decimal(n + 1), updated_at=now)
             for n in range(MANY)
+        ]
+    )
+    ConnectionTest.objects.bulk_create(
+        [
+            ConnectionTest(account=first, status="failed", asked_by="t", asked_at=now, finished_at=now)
+            for _ in range(MANY)
         ]
     )
     Strategy.objects.bulk_create([Strategy(name=f"s{n}") for n in range(1_000)])
