@@ -106,6 +106,16 @@ def test_ticket_is_previewed_and_placed(log_in: LogIn, trader: User, desk: None)
     assert Order.objects.filter(origin="user").count() == 1
 
 
+def test_denied_reason_leads_to_its_orders(log_in: LogIn, trader: User, desk: None) -> None:
+    refused = Order.objects.order_by("-created_at").values_list("pk", flat=True)[4:7]
+    Order.objects.filter(pk__in=list(refused)).update(status="denied", reason="price_band: 0.9 is far from the mark")
+    page = log_in("trader")
+    page.goto("/orders/")
+    expect(page.locator("main")).to_contain_text("Denied here within a day: price_band 3")
+    page.click("main >> text=price_band >> nth=0")
+    expect(page.locator("#orders tbody tr")).to_have_count(3)
+
+
 def test_changed_account_shows_without_a_reload(log_in: LogIn, trader: User, desk: None, redis_url: str) -> None:
     page = log_in("trader")
     page.goto("/accounts/")
