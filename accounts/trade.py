@@ -141,6 +141,8 @@ def check_grid(order: PlaceOrder, market: MarketSpec) -> None:
             raise InvalidValue(f"market {market.market_id} is {market.status}: it takes no orders now")
         if not ZERO < price < ONE:
             raise InvalidValue(f"price {price} must lie between 0 and 1: give the price of one {order.side} share")
+        if market.tick <= ZERO or market.lot <= ZERO:
+            raise InvalidValue(f"the grid of market {market.market_id} is not known yet: wait for the next sync")
         if price % market.tick:
             low = price - price % market.tick
             nearest = " or ".join(text(step) for step in (low, low + market.tick) if ZERO < step < ONE)

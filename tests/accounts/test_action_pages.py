@@ -101,6 +101,15 @@ def test_unknown_order_is_resolved_with_evidence(trading: Client, unknown_order:
     assert "there is nothing to resolve" in again
 
 
+def test_market_without_a_grid_is_told_not_broken(trading: Client, rows: DeskRows) -> None:
+    ticket = {
+        "account": str(rows.pairs[0].primary_id), "market": "will the rate be cut in december?", "side": "yes",
+        "action": "buy", "price": "0.55", "shares": "10", "order_type": "limit", "reason": "by title",
+        "client_order_id": "0d3f5b9e-2f7e-4b8e-9a6e-0a1b2c3d4e5f", "check": "1",
+    }  # fmt: skip
+    assert "the grid of market 101 is not known yet" in trading.post("/orders/new", ticket).content.decode()
+
+
 def test_viewer_sees_no_way_and_is_refused(
     client: Client, viewer: object, rows: DeskRows, unknown_order: Order
 ) -> None:
