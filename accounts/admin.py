@@ -153,9 +153,14 @@ class ReconciliationAdmin(ReadOnlyAdmin):
 
     list_display = (
         "account", "checked_at", "agreed_at", "failing_since", "fills_missing", "fills_failed", "fills_silent",
-        "orders_changed", "orders_foreign", "orders_undead",
+        "orders_changed", "orders_foreign", "orders_undead", "orders_missing", "positions_apart", "tries",
+        "unreachable_since",
     )  # fmt: skip
-    list_filter = (("failing_since", admin.EmptyFieldListFilter), "account__platform")
+    list_filter = (
+        ("failing_since", admin.EmptyFieldListFilter),
+        ("unreachable_since", admin.EmptyFieldListFilter),
+        "account__platform",
+    )
     list_select_related = ("account",)
     search_fields = ("account__name",)
     ordering = ("-checked_at",)

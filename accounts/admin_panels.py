@@ -51,7 +51,7 @@ ACCOUNT_PANELS = (
     Panel(
         "Reconciliation",
         Reconciliation,
-        ("checked_at", "agreed_at", "failing_since", "fills_missing", "orders_changed", "orders_foreign"),
+        ("checked_at", "agreed_at", "failing_since", "unreachable_since", "fills_missing", "positions_apart"),
         lambda account: Reconciliation.objects.filter(account=account),
     ),
     Panel(

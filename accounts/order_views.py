@@ -23,6 +23,7 @@ from accounts.querysets import count_in_flight, load_desk
 from accounts.scope import visitor_of
 from accounts.ticket_form import TicketForm, preview
 from accounts.trade import cancel_order, check_order, place_order
+from accounts.unknowns import RESOLVED_REASON, load_resolution
 from identity.access import is_fragment, page_for
 from identity.back_office import person_of
 from identity.models import AuditEntry
@@ -99,6 +100,7 @@ def show_order(request: HttpRequest, order_id: UUID) -> HttpResponse:
         "may_cancel": has_role(request.user, Role.TRADER) and OrderStatus(order.status) not in TERMINAL,
         "may_resolve": has_role(request.user, Role.TRADER) and order.status in order_lists.AMBIGUOUS,
         "is_ambiguous": order.status in order_lists.AMBIGUOUS,
+        "resolution": load_resolution(order.pk) if order.reason.startswith(RESOLVED_REASON) else None,
         "now": timezone.now(),
     }
     if is_fragment(request):

@@ -43,6 +43,8 @@ RECOVERY_FIRST = timedelta(seconds=45)
 LEAST_TEXT = 10
 RESOLVED = "order.resolved"
 """The audit log's word for it; the entry holds the evidence in full."""
+RESOLVED_REASON = "resolved: "
+"""What the reason of an order closed by a person begins with."""
 
 log = structlog.get_logger()
 
@@ -161,7 +163,7 @@ def resolve_unknown(
         resolved = record_resolution_now(
             seen,
             _BECOMES[evidence.found],
-            f"resolved: {evidence.found}: {text}",
+            f"{RESOLVED_REASON}{evidence.found}: {text}",
             now,
             venue_order_id=reference[:80] if evidence.found is Found.RESTING else "",
         )
