@@ -6,6 +6,7 @@ its signals and its place among the workers. An engine that fails is built anew,
 """
 
 import asyncio
+import gc
 import os
 import threading
 import time
@@ -74,6 +75,15 @@ async def connect_dispatcher(database_url: str) -> psycopg.AsyncConnection[Any]:
     return conn
 
 
+def settle_garbage() -> None:
+    """What is here now stays for the engine's life: the collector does not look through Django and every account again
+    in the middle of a hedge, which took tens of milliseconds.
+    """
+    gc.unfreeze()  # an engine before this one
+    gc.collect()
+    gc.freeze()
+
+
 async def run_engine(name: str, stopping: threading.Event) -> None:
     """Build an engine from the settings and run it until `stopping` is set. Raises whatever it cannot live with."""
     async with AsyncExitStack() as stack:
@@ -125,6 +135,7 @@ async def run_engine(name: str, stopping: threading.Event) -> None:
         )
         watcher = asyncio.create_task(_stop_when_asked(engine, stopping))
         stack.callback(watcher.cancel)
+        settle_garbage()
         log.info("engine_running", engine=name, pid=os.getpid())
         await engine.run()
 
