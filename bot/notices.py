@@ -58,6 +58,9 @@ _KINDS: Mapping[AlertKind, Kind] = {
     AlertKind.ACCOUNT_HALTED: Kind.HALT,
     AlertKind.STRATEGY_HALTED: Kind.HALT,
 }
+TOLD_BY_EVENT = frozenset({AlertKind.DESK_STOPPED, AlertKind.SETTLEMENT_FAILED})
+"""Alerts of what is told from its own event, so that each fact is told once: a stop is a row too, and a reversed fill
+is on the bus before the ledger has it."""
 _WORDS = (
     ("unhedged", Kind.UNHEDGED),
     ("imbalance", Kind.IMBALANCE),
@@ -86,9 +89,7 @@ class Notice:
     """The accounts it concerns; none for what concerns the desk."""
     size: Decimal | None = None
     is_alert: bool = False
-    """An alert's words may name any account."""
-    echo_of: str = ""
-    """An alert that says again what an event with a key beginning so has said: told when that was not."""
+    """An alert whose words may name any account."""
     buttons: tuple[Button, ...] = ()
 
     @property
@@ -113,11 +114,10 @@ def handle_event(event: Event, subjects: Subjects = NOTHING) -> Notice | None:
         return _order(event, data, subjects.titles)
     if isinstance(data, AccountChanged):
         return _account(event, data)
-    if isinstance(data, StrategyChanged) and data.what in ("started", "stopped", "reducing"):
+    if isinstance(data, StrategyChanged) and data.what in ("started", "reducing"):  # a stop is an alert
         severity = Severity.INFO if data.what == "started" else Severity.WARNING
-        head = f"{AlertKind.STRATEGY_HALTED}:{data.strategy_name}:" if data.what == "stopped" else "event:"
         return Notice(
-            key=f"{head}{event.id}",
+            key=f"event:{event.id}",
             kind=Kind.HALT,
             severity=severity,
             text=f"{SIGNS[severity]} Strategy {bold(data.strategy_name)} {esc(data.what)}.",
@@ -135,7 +135,7 @@ def handle_event(event: Event, subjects: Subjects = NOTHING) -> Notice | None:
             at=event.timestamp,
             buttons=(Button("Status", "status"), Button("How far it is", "stop_progress")) if data.level else (),
         )
-    if isinstance(data, AlertRaised):
+    if isinstance(data, AlertRaised) and data.kind not in TOLD_BY_EVENT:
         return _alert(event, data, subjects.alerts.get(data.alert_id, About()))
     return None
 
@@ -196,19 +196,9 @@ def _alert(event: Event, data: AlertRaised, about: About) -> Notice:
         f"{esc(clip(data.text, 600))}{advice}",
         at=event.timestamp,
         account_ids=about.account_ids,
-        is_alert=True,
-        echo_of=_echo_of(data),
+        is_alert=data.kind != AlertKind.ACCOUNT_HALTED,
         buttons=tuple(buttons),
     )
-
-
-def _echo_of(data: AlertRaised) -> str:
-    """A stop and a halt are events first; the alert of the same fact follows and stays until it is acknowledged."""
-    if data.kind == AlertKind.DESK_STOPPED:
-        return "desk:"
-    if data.kind in (AlertKind.ACCOUNT_HALTED, AlertKind.STRATEGY_HALTED):
-        return f"{data.kind}:{data.subject}:"
-    return ""
 
 
 def _execution(event: Event, data: Fill | FillFailed, titles: Mapping[str, str]) -> Notice:
@@ -224,7 +214,10 @@ def _execution(event: Event, data: Fill | FillFailed, titles: Mapping[str, str])
         at=event.timestamp,
         account_ids=_ids(data.account_id),
         size=data.shares,
-        buttons=(Button("Trace", "trace", {"hash": data.order_hash}),),
+        buttons=(
+            Button("Trace", "trace", {"hash": data.order_hash}),
+            *((Button("Open alerts", "alerts"),) if failed else ()),
+        ),
     )
 
 
@@ -254,7 +247,7 @@ def _order(event: Event, data: TradeExecuted, titles: Mapping[str, str]) -> Noti
 
 
 def _account(event: Event, data: AccountChanged) -> Notice | None:
-    if data.what == "state":
+    if data.what == "state" and data.value != TradingState.HALTED:  # a halt is an alert, which says by whom and why
         kind, severity = Kind.HALT, Severity.INFO if data.value == "active" else Severity.WARNING
         text = f"{SIGNS[severity]} Account {bold(data.account_name)} is {esc(data.value)}."
     elif data.what == "connection" and data.value in ("connected", "unavailable", "offline"):
@@ -262,9 +255,8 @@ def _account(event: Event, data: AccountChanged) -> Notice | None:
         text = f"{SIGNS[severity]} {bold(data.account_name)}: {esc(data.value)}"
     else:
         return None
-    halted = data.what == "state" and data.value == TradingState.HALTED
     return Notice(
-        key=f"{AlertKind.ACCOUNT_HALTED}:{data.account_name}:{event.id}" if halted else f"event:{event.id}",
+        key=f"event:{event.id}",
         kind=kind,
         severity=severity,
         text=text,

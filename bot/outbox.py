@@ -7,8 +7,6 @@ it claimed: nobody can know whether it arrived, so the next bot sends it again a
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
-from operator import or_
 from typing import Any
 from uuid import UUID
 
@@ -28,8 +26,6 @@ LINES = 15
 """Of a group that one message shows; the rest is counted."""
 GATHERED = 500
 KEEP = timedelta(days=30)
-ECHO = timedelta(minutes=10)
-"""How long after an event an alert of the same fact is not told again."""
 NO_HEDGES: Mapping[str, str] = {}
 
 WAITING, SENDING = OutboxMessage.Status.WAITING, OutboxMessage.Status.SENDING
@@ -70,7 +66,6 @@ def record_notices(notices: Sequence[Notice], now: datetime, chats: Sequence[Tel
         return
     chats = load_chats() if chats is None else chats
     seen = load_sight(chats)
-    said = _load_said([notice.echo_of for notice in notices if notice.echo_of], now)
     rows = [
         OutboxMessage(
             chat=chat,
@@ -87,20 +82,8 @@ def record_notices(notices: Sequence[Notice], now: datetime, chats: Sequence[Tel
         for notice in notices
         for chat in chats
         if wants(chat, notice, seen.get(chat.pk))
-        and not (notice.echo_of and any(key.startswith(notice.echo_of) for key in said.get(chat.pk, ())))
     ]
     OutboxMessage.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1000)
-
-
-def _load_said(heads: Collection[str], now: datetime) -> dict[int, list[str]]:
-    """Keys that begin with one of `heads`, recorded lately, by chat."""
-    found: dict[int, list[str]] = {}
-    if heads:
-        begins = reduce(or_, (Q(key__startswith=head) for head in heads))
-        rows = OutboxMessage.objects.filter(begins, created_at__gte=now - ECHO).order_by()
-        for chat_id, key in rows.values_list("chat_id", "key"):
-            found.setdefault(chat_id, []).append(key)
-    return found
 
 
 def record_reply(chat: TelegramChat, key: str, reply: Reply, now: datetime, kind: Kind = Kind.ALERT) -> bool:

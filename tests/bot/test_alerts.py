@@ -10,6 +10,8 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import EquityPoint
+from accounts.registration import change_account_state
+from accounts.stop import pull_stop
 from alerts.kinds import AlertKind
 from alerts.models import Alert
 from alerts.raising import raise_alert
@@ -18,8 +20,10 @@ from bot.commands.alerting import change_wishes, mute_for
 from bot.commands.registry import Request
 from bot.models import Kind, OutboxMessage, TelegramChat
 from bot.notices import due_at, handle_event, kind_of, quiet_end, wants
+from bot.outbox import record_notices
 from bot.watch import missed_notices, record_owed, record_summary
 from identity.models import AuditEntry, User
+from strategies.control import Actor, stop_strategy
 from tests.bot.conftest import BotThread, Person, wait_for
 from tests.desk_rows import DeskRows, make_fill
 from trading.enums import Action, OrderStatus, Outcome, Platform, Severity
@@ -30,6 +34,7 @@ from trading.events import (
     AccountChanged,
     Event,
     Fill,
+    FillFailed,
     TradeExecuted,
 )
 
@@ -122,7 +127,7 @@ def test_chat_hears_only_what_it_asked_for(
     link(operator, kinds=[Kind.HALT.value])
     publish(FILL_EVENTS, fill(desk, 10))
     publish(FILL_EVENTS, fill(desk, 60, account=1))
-    data = AccountChanged(account_id=str(wanted), account_name="predict-01", what="state", value="halted")
+    data = AccountChanged(account_id=str(wanted), account_name="predict-01", what="state", value="reducing")
     publish(ACCOUNT_EVENTS, Event(id=uuid4(), timestamp=datetime.now(UTC), platform=Platform.PREDICT, data=data))
     wait_for(lambda: OutboxMessage.objects.count() == 5)
     told = sorted(OutboxMessage.objects.values_list("chat__user__username", "kind"))
@@ -350,20 +355,28 @@ def test_alert_is_traced_and_its_account_halted_by_its_buttons(
     assert "needs the role trader" in other.press(theirs, "Halt account")["plain"]
 
 
-def test_halt_is_told_once_by_event_or_alert(
-    bot: BotThread, link: Link, viewer: User, desk: DeskRows, publish: Publish
+def test_each_stop_and_halt_is_told_once(
+    bot: BotThread, link: Link, viewer: User, trader: User, desk: DeskRows, publish: Publish
 ) -> None:
+    """Each is an event and an alert."""
     link(viewer)
-    who = desk.pairs[0].primary
-    data = AccountChanged(account_id=str(who.pk), account_name=who.name, what="state", value="halted")
-    publish(ACCOUNT_EVENTS, Event(id=uuid4(), timestamp=datetime.now(UTC), platform=Platform.PREDICT, data=data))
-    wait_for(lambda: OutboxMessage.objects.filter(kind="halt").count() == 1)
-    raise_alert(Severity.WARNING, AlertKind.ACCOUNT_HALTED, who.name, "by trader", dedup_key=f"account_halted:{who.pk}")
-    raise_alert(Severity.WARNING, AlertKind.ACCOUNT_HALTED, "predict-09", "while the bus was away")
-    raise_alert(Severity.WARNING, AlertKind.DEAD_LETTERS, "fill_events", "after it")
+    change_account_state(desk.pairs[0].primary_id, "halted", by=trader, reason="looks <odd>")
+    stop_strategy(desk.strategy.pk, by=Actor(trader, "bot"), reason="no book")
+    pull_stop("no_new", trader, "all of it")
+    failed = fill(desk, 10)
+    lost = FillFailed(**msgspec.structs.asdict(failed.data))
+    publish(FILL_EVENTS, msgspec.structs.replace(failed, data=lost))
+    raise_alert(Severity.WARNING, AlertKind.SETTLEMENT_FAILED, "predict-01 in predict:100", "the same")
+    raise_alert(Severity.WARNING, AlertKind.DEAD_LETTERS, "fill_events", "the last")
     wait_for(lambda: OutboxMessage.objects.filter(kind="alert").exists())
-    halts = OutboxMessage.objects.filter(kind="halt").values_list("text", flat=True)
-    assert sorted("predict-09" in text for text in halts) == [False, True]
+    wait_for(lambda: OutboxMessage.objects.filter(kind="reconcile").exists())
+    record_notices(missed_notices(timezone.now()), timezone.now())
+    halts = sorted(OutboxMessage.objects.filter(kind="halt").values_list("text", flat=True))
+    assert len(halts) == 3, halts
+    assert "<b>predict-01</b>: trader halted it: looks &lt;odd&gt;" in "".join(halts)
+    assert "<b>delta neutral</b>: trader stopped it: no book" in "".join(halts)
+    assert "The desk stopped</b>, by trader: all of it" in "".join(halts)
+    assert OutboxMessage.objects.filter(kind="reconcile").count() == 1
 
 
 def test_unmuted_chat_still_keeps_its_quiet_hours(database_url: str, viewer: User) -> None:

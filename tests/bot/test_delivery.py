@@ -193,7 +193,12 @@ def test_webhook_hears_only_with_the_secret(start_bot: Start, link: Link, trader
     bot = start_bot(webhook_url=url, webhook_secret="a-secret-of-the-tests", webhook_port=port)
     person = link(trader)
     wait_for(bot.process.is_leading.is_set)
-    person.ask("/status")
+    person.say("/status", copies=3)
+    wait_for(person.heard)
+    person.ask("/help")
+    asked = person.press(person.ask("/stop"), "No new orders")
+    assert "Are you sure?" in asked["plain"]
+    assert len(person.heard()) == 3, "an update posted three times is one command"
     forged = Telegram(f"http://127.0.0.1:{port}")
     try:
         forged.call("/hook", {"update_id": 1})

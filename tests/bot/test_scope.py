@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 from django.utils import timezone
 
 from accounts.models import Account, Order
+from accounts.registration import change_account_state
 from alerts.kinds import AlertKind
 from alerts.raising import raise_alert
 from bot.commands.registry import COMMANDS
@@ -19,8 +19,8 @@ from tests.bot.test_alerts import fill
 from tests.bot.test_commands import WORDS
 from tests.conftest import make_user
 from tests.desk_rows import DeskRows, add_fills, add_positions
-from trading.enums import Platform, Severity
-from trading.events import ACCOUNT_EVENTS, FILL_EVENTS, AccountChanged, Event
+from trading.enums import Severity
+from trading.events import FILL_EVENTS, Event
 
 Link = Callable[..., Person]
 KEPT = {
@@ -93,10 +93,8 @@ def test_scoped_chat_is_told_of_their_accounts_only(
     publish(FILL_EVENTS, fill(desk, 20))
     raise_alert(Severity.CRITICAL, AlertKind.DESK_STOPPED, "the desk", "by somebody")
     raise_alert(Severity.CRITICAL, AlertKind.UNRECONCILED, "predict-01", "alerts may name any account")
-    halted = AccountChanged(
-        account_id=str(desk.pairs[0].primary_id), account_name="predict-01", what="state", value="halted"
-    )
-    publish(ACCOUNT_EVENTS, Event(id=uuid4(), timestamp=datetime.now(UTC), platform=Platform.PREDICT, data=halted))
+    for pair in desk.pairs[:2]:
+        change_account_state(pair.primary_id, "halted", by="tests", reason="theirs alone is told")
     wait_for(lambda: OutboxMessage.objects.filter(kind="halt").exists())
     assert sorted(OutboxMessage.objects.values_list("kind", flat=True)) == ["fill", "halt"]
     assert not any("predict-02" in text for text in OutboxMessage.objects.values_list("text", flat=True))
