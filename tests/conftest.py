@@ -19,6 +19,7 @@ import structlog
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
@@ -92,6 +93,8 @@ else:
 django.setup()
 # A logger kept from its first use on would escape the tests that look at what is logged.
 structlog.configure(cache_logger_on_first_use=False)
+# Slow on purpose in the product; here every test makes its people anew.
+PBKDF2PasswordHasher.iterations = 1_000
 hypothesis_settings.register_profile("shared-machine", deadline=None)
 hypothesis_settings.load_profile("shared-machine")
 settings.REDIS_URL = os.environ["REDIS_URL"]  # In a process of `-n` the settings may have been read before this file.
