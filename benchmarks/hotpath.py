@@ -17,7 +17,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from multiprocessing.connection import Connection
@@ -77,7 +77,7 @@ def running(arguments: list[str], env: dict[str, str], log: Path) -> Iterator[su
 class Desk:
     """Pairs of accounts, one market each, in a real database; their keys sealed as the product seals them."""
 
-    def __init__(self, pairs: int) -> None:
+    def __init__(self, pairs: int, strategies: int = 1) -> None:
         import django
         from django.utils import timezone
 
@@ -92,29 +92,41 @@ class Desk:
 
         DeskRow.objects.get_or_create(id=1)
         sealer = Sealer(settings.VAULT_PUBLIC_KEY_FILE)
-        strategy = Strategy.objects.create(
-            name="bench", state="active", started_at=timezone.now(), config={"max_loss": "0.05"}
+        plans = Strategy.objects.bulk_create(
+            Strategy(name=f"bench{number}", state="active", started_at=timezone.now(), config={"max_loss": "0.05"})
+            for number in range(strategies)
         )
-        self.primaries: list[tuple[UUID, str, str]] = []
-        for number in range(pairs):
-            Market.objects.create(
+        Market.objects.bulk_create(
+            Market(
                 id=f"predict:{number}", platform="predict", market_id=str(number), title="bench", status="open",
                 yes_token=str(10**70 + number), no_token=str(10**71 + number), tick=Decimal("0.01"),
                 lot=Decimal("0.01"), min_size=Decimal("0.01"), min_value=Decimal("0.9"), fee_rate_bps=200,
                 synced_at=timezone.now(),
-            )  # fmt: skip
-            accounts = []
-            for side in ("primary", "hedge"):
-                key = fake_key(2 * number + (side == "hedge"))
-                account = Account.objects.create(
-                    name=f"{side}{number}", platform="predict", address=owner_address(key), signer_kind="eoa"
-                )
-                SealedSecret.objects.create(
-                    account=account, kind="private_key", sealed=sealer.seal(key), vault_key=sealer.fingerprint
-                )
-                accounts.append(account)
-            Pair.objects.create(strategy=strategy, primary=accounts[0], hedge=accounts[1])
-            self.primaries.append((accounts[0].id, accounts[0].name, str(number)))
+            )
+            for number in range(pairs)
+        )  # fmt: skip
+        keys = [fake_key(number) for number in range(2 * pairs)]
+        accounts = Account.objects.bulk_create(
+            Account(
+                name=f"{('primary', 'hedge')[number % 2]}{number // 2}", platform="predict",
+                address=owner_address(key), signer_kind="eoa",
+            )
+            for number, key in enumerate(keys)
+        )  # fmt: skip
+        # An API key each: the venue, and so the product, counts the requests of accounts with one key together.
+        SealedSecret.objects.bulk_create(
+            SealedSecret(account=account, kind=kind, sealed=sealer.seal(secret), vault_key=sealer.fingerprint)
+            for number, (account, key) in enumerate(zip(accounts, keys, strict=True))
+            for kind, secret in (("private_key", key), ("api_key", b"a fake key %d" % number))
+        )
+        Pair.objects.bulk_create(
+            Pair(strategy=plans[number % strategies], primary=accounts[2 * number], hedge=accounts[2 * number + 1])
+            for number in range(pairs)
+        )
+        self.accounts = 2 * pairs
+        self.primaries: list[tuple[UUID, str, str]] = [
+            (accounts[2 * number].id, accounts[2 * number].name, str(number)) for number in range(pairs)
+        ]
 
     def fill(self, number: int) -> bytes:
         """One distinct fill of the primaries in turn, stamped now."""
@@ -135,16 +147,14 @@ def arrivals(url: str) -> dict[str, int]:
         return dict(json.load(answer))
 
 
-def wait_for_engine(database_url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 60
-    with psycopg.connect(database_url, autocommit=True) as conn:
-        while time.monotonic() < deadline:
-            row = conn.execute("SELECT count(*) FROM accounts_enginelease").fetchone()
-            if row and row[0]:
+def wait_for_engine(url: str, accounts: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Until every account is logged in: the engine warms its connections in the background."""
+    deadline = time.monotonic() + 60 + accounts / 20
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.5)
+        with suppress(OSError), urllib.request.urlopen(f"{url}/bench/logins") as answer:
+            if json.load(answer) >= accounts:
                 return
-            if process.poll() is not None:
-                break
-            time.sleep(0.1)
     raise SystemExit(f"the engine did not start:\n{log.read_text()[-4000:]}")
 
 
@@ -274,6 +284,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fills", type=int, default=600)
     parser.add_argument("--pairs", type=int, default=100)
+    parser.add_argument("--strategies", type=int, default=1)
     parser.add_argument("--rate", type=float, default=40.0)
     parser.add_argument("--burst", type=int, default=3000)
     parser.add_argument("--celery-burst", type=int, default=600, help="0 leaves the comparison out")
@@ -301,7 +312,7 @@ def main() -> None:
 
         ensure_vault(state / "vault")
         subprocess.run([sys.executable, "manage.py", "migrate", "--noinput", "-v0"], env=env, check=True, cwd=ROOT)
-        desk = Desk(options.pairs)
+        desk = Desk(options.pairs, options.strategies)
         stack.enter_context(
             running([sys.executable, str(ROOT / "benchmarks/hotpath_sink.py"), str(port)], env, state / "sink.log")
         )
@@ -314,12 +325,13 @@ def main() -> None:
                 env, engine_log,
             )
         )  # fmt: skip
-        wait_for_engine(urls.database_url, engine, engine_log)
+        url = f"http://127.0.0.1:{port}"
+        wait_for_engine(url, desk.accounts, engine, engine_log)
         time.sleep(3)
         client = redis.Redis.from_url(urls.redis_url)
-        url = f"http://127.0.0.1:{port}"
         say("warming up")
-        measure_path(desk, client, urls.database_url, url, max(options.fills // 5, 2 * options.pairs), options.rate * 4)
+        warm = max(options.fills // 5, 2 * min(options.pairs, options.fills))
+        measure_path(desk, client, urls.database_url, url, warm, options.rate * 4)
         say("raw parts")
         raw = measure_raw(urls.redis_url, urls.database_url, port, options.fills // 2, options.rate)
         say("the path")
@@ -329,8 +341,10 @@ def main() -> None:
             urls.redis_url, urls.database_url, port, options.fills // 2, options.rate
         ).items():
             raw[part] += values
-        say("saturated")
-        burst = measure_burst(desk, client, url, options.burst)
+        burst = 0.0
+        if options.burst:
+            say("saturated")
+            burst = measure_burst(desk, client, url, options.burst)
         trading.close()
         tasks = 0.0
         if options.celery_burst:

@@ -19,6 +19,7 @@ class Sink(asyncio.Protocol):
     """One connection: HTTP/1.1 with Content-Length bodies, answered in order."""
 
     arrivals: dict[str, int] = {}
+    logged_in = 0
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -56,7 +57,10 @@ class Sink(asyncio.Protocol):
         elif path == b"/v1/auth/message":
             content = b'{"success":true,"data":{"message":"log in to the benchmark"}}'
         elif path == b"/v1/auth":
+            Sink.logged_in += 1
             content = json.dumps({"success": True, "data": {"token": TOKEN}}).encode()
+        elif path == b"/bench/logins":
+            content = json.dumps(self.logged_in).encode()
         elif path == b"/bench/arrivals":
             content = json.dumps(self.arrivals).encode()
         self._transport.write(
