@@ -71,6 +71,9 @@ def test_closing_is_followed_at_its_address(trading: Client, rows: DeskRows) -> 
     part = trading.get(address, headers=FRAGMENT).content.decode()
     assert "0 of 1 closing order over, 5 of 20 shares sold" in part
     assert "every 1s" in part
+    Order.objects.update(status="denied", reason="self_cross: it would trade with our own order")
+    refused = trading.get(address, headers=FRAGMENT).content.decode()
+    assert "5 of 20 sold, denied: self_cross" in refused
     Order.objects.update(status="filled", filled=20)
     assert load_progress([account.pk], timezone.now() - timedelta(minutes=1)).is_done
 
