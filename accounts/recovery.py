@@ -57,10 +57,12 @@ MOST = 200
 
 _CANCELS = """
 SELECT id FROM accounts_order
-WHERE status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+WHERE status IN ('initialized', 'accepted', 'partially_filled')
   AND cancel_requested_at < %s AND updated_at < %s
 ORDER BY cancel_requested_at LIMIT %s
 """
+
+"""Not those whose fate is open: asking again for their cancel touches them, and they would never be settled first."""
 
 log = structlog.get_logger()
 

@@ -132,3 +132,24 @@ async def test_recovery_proves_what_nobody_proved(room: Room, account: Account, 
     await Order.objects.filter(pk=order.pk).aupdate(doubted_since=datetime.now(UTC) - timedelta(minutes=1))
     await room.executor.recover_fully()
     assert (await room.row(order.pk)).doubted_since is None
+
+
+async def test_cancel_that_fails_again_and_again_keeps_nobody_from_settling(
+    room: Room, account: Account, paper: PaperVenue
+) -> None:
+    """It never arrived and its cancel cannot be delivered: it is given up all the same, not asked for for ever."""
+    paper.faults({"kind": "timeout_before_accept"})
+    (order,) = await room.send(room.order(account))
+    await room.until(order.id, OrderStatus.UNKNOWN)
+    await room.executor.cancel(order.id)
+    async with room.pool.connection() as conn:
+        long_ago = datetime.now(UTC) - timedelta(minutes=1)
+        await conn.execute(
+            "UPDATE accounts_order SET submitted_at = %s, cancel_requested_at = %s", (long_ago, long_ago)
+        )
+    for _ in range(15):
+        await room.executor.recover_fully()
+        if (await room.row(order.id)).status == OrderStatus.CANCELLED:
+            return
+        await asyncio.sleep(1)
+    raise AssertionError("it is still unknown")

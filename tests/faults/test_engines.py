@@ -107,8 +107,18 @@ def late_orders(house: House, tries: int) -> list[Any]:
             lift_stop("tests", "on with it")
     finally:
         trading.stop()
+    until(partial(are_hedges_filled, house), PATIENCE_S, "every hedge that rests is taken")
     house.check()
     return late
+
+
+def are_hedges_filled(house: House) -> bool:
+    """The market moved away from some while they were held back; somebody takes them now."""
+    resting = Order.objects.filter(exposure_id__isnull=False, status__in=("accepted", "partially_filled"))
+    for order_hash in resting.values_list("order_hash", flat=True):
+        with suppress(TradingError):
+            house.venue.take(order_hash)
+    return not resting.exists()
 
 
 class Growth:
