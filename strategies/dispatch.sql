@@ -14,7 +14,7 @@ DECLARE
     positions json;
     accounts json := '[]';
     tradable uuid[];
-    bounds json;
+    bounds json := '[]';
     funds json;
 BEGIN
     IF jsonb_array_length(executions) > 0 THEN
@@ -141,24 +141,27 @@ BEGIN
     ) r;
 
     -- What all our accounts together may hold there, and do hold; only where somebody set a limit.
-    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO bounds FROM (
-        SELECT m.id AS market_key, l.max_position, l.price_band,
-            CASE WHEN m.marked_at > at - interval '1 hour' THEN m.mark END AS mark,
-            coalesce(held.yes, 0) AS yes, coalesce(held.no, 0) AS no
-        FROM markets_market m
-        CROSS JOIN LATERAL (
-            SELECT coalesce(own.max_position, base.max_position) AS max_position,
-                coalesce(own.price_band, base.price_band) AS price_band
-            FROM (SELECT m.id) t(id)
-            LEFT JOIN markets_marketlimit own ON own.market_id = t.id
-            LEFT JOIN markets_marketlimit base ON base.market_id IS NULL
-        ) l
-        LEFT JOIN LATERAL (
-            SELECT sum(p.size) FILTER (WHERE p.outcome = 'yes') AS yes, sum(p.size) FILTER (WHERE p.outcome = 'no') AS no
-            FROM accounts_position p WHERE p.market_id = m.id AND l.max_position IS NOT NULL
-        ) held ON true
-        WHERE m.id = ANY(markets) AND (l.max_position IS NOT NULL OR l.price_band IS NOT NULL)
-    ) r;
+    IF EXISTS (SELECT 1 FROM markets_marketlimit) THEN
+        SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO bounds FROM (
+            SELECT m.id AS market_key, l.max_position, l.price_band,
+                CASE WHEN m.marked_at > at - interval '1 hour' THEN m.mark END AS mark,
+                coalesce(held.yes, 0) AS yes, coalesce(held.no, 0) AS no
+            FROM markets_market m
+            CROSS JOIN LATERAL (
+                SELECT coalesce(own.max_position, base.max_position) AS max_position,
+                    coalesce(own.price_band, base.price_band) AS price_band
+                FROM (SELECT m.id) t(id)
+                LEFT JOIN markets_marketlimit own ON own.market_id = t.id
+                LEFT JOIN markets_marketlimit base ON base.market_id IS NULL
+            ) l
+            LEFT JOIN LATERAL (
+                SELECT sum(p.size) FILTER (WHERE p.outcome = 'yes') AS yes,
+                    sum(p.size) FILTER (WHERE p.outcome = 'no') AS no
+                FROM accounts_position p WHERE p.market_id = m.id AND l.max_position IS NOT NULL
+            ) held ON true
+            WHERE m.id = ANY(markets) AND (l.max_position IS NOT NULL OR l.price_band IS NOT NULL)
+        ) r;
+    END IF;
 
     -- What each account can still pay: the collateral its venue told of lately, less what our open buys reserve and
     -- what is bought and not paid on the chain yet. An account whose balance is not known is not in here.
