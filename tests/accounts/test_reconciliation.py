@@ -106,6 +106,15 @@ async def test_many_looks_in_a_minute_halt_nobody(room: Any, lane: Any) -> None:
     assert (await Account.objects.aget(pk=lane.account.id)).state == "active"
 
 
+async def test_two_looks_an_hour_apart_halt_nobody(room: Any, lane: Any) -> None:
+    """Whatever lay between them, it was not tried often enough."""
+    now = datetime.now(UTC)
+    for hours in range(2):
+        await report_comparison(room.pool, room.publisher, lane.account, LOST, now + timedelta(hours=hours))
+    assert (await Account.objects.aget(pk=lane.account.id)).state == "active"
+    assert (await Alert.objects.aget(kind="unreconciled")).severity == "warning"
+
+
 async def test_outage_never_halts_an_account(room: Any, lane: Any) -> None:
     """Nobody could look: that says nothing about the books, and forgives no difference either."""
     now = datetime.now(UTC)
