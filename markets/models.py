@@ -1,4 +1,4 @@
-"""Market rows: what the venue said of each market, as far as trading depends on it; and what we let ourselves do there."""
+"""Market rows: what the venue said of each market, as far as trading depends on it; and our own limits there."""
 
 from decimal import Decimal
 

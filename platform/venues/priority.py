@@ -1,9 +1,9 @@
 """Whose request goes first when a venue's budget runs low. Whoever begins a piece of work says so; the session asks.
 
-    hedge      hedges, and what a stop sells: may spend all that is left
-    cancel     cancels, and orders people and programs ask for
-    reconcile  recovery, reconciling, sweeps for late fills
-    read       everything else: markets, books, balances
+hedge      hedges, and what a stop sells: may spend all that is left
+cancel     cancels, and orders people and programs ask for
+reconcile  recovery, reconciling, sweeps for late fills
+read       everything else: markets, books, balances
 """
 
 from collections.abc import Iterator
