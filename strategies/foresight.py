@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 ALONE = 2
 """Batches of so many executions are foreseen. In larger ones the time is better spent on the work itself."""
-_MOST = 4096
+_MOST = 1024
 
 _Prepare = Callable[[NewOrder, MarketSpec], NewOrder]
 
