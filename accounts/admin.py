@@ -26,12 +26,14 @@ from accounts.models import (
 )
 from accounts.querysets import without_bytes
 from identity.admin_panels import SHOWN, Panel
-from identity.back_office import ReadOnlyAdmin, amount
+from identity.back_office import DeskModelAdmin, ReadOnlyAdmin, amount
 from identity.models import AuditEntry
 from markets.models import Market
 
 admin.site.register(Account, AccountAdmin)
-admin.site.get_model_admin(Market).add_reasoned(*MARKET_ACTIONS)
+markets = admin.site.get_model_admin(Market)
+assert isinstance(markets, DeskModelAdmin)
+markets.add_reasoned(*MARKET_ACTIONS)
 
 
 @admin.register(SealedSecret)
@@ -58,7 +60,7 @@ class OrderAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     search_fields = ("id",)
     search_help_text = "An order's or exposure's id, an order hash, an account's name, or a market's id."
-    search = search_orders
+    search = staticmethod(search_orders)
     list_select_related = ("account", "market")
     ordering = ("-created_at",)
     hidden = ("body", "salt")
@@ -99,7 +101,7 @@ class FillAdmin(ReadOnlyAdmin):
     list_filter = ("settlement", "liquidity", "account__platform", ("received_at", admin.DateFieldListFilter))
     search_fields = ("id",)
     search_help_text = "A trade id, an order hash, an account's name, or a market's id."
-    search = search_fills
+    search = staticmethod(search_fills)
     list_select_related = ("account", "market")
     ordering = ("-received_at", "-id")
 
@@ -115,7 +117,7 @@ class PositionAdmin(ReadOnlyAdmin):
     list_filter = ("account__platform", "outcome")
     search_fields = ("id",)
     search_help_text = "An account's name, or a market's id or title."
-    search = search_positions
+    search = staticmethod(search_positions)
     list_select_related = ("account", "market")
     ordering = ("-updated_at",)
 

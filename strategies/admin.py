@@ -188,7 +188,7 @@ class ExposureAdmin(ReadOnlyAdmin):
     list_filter = ("strategy", ("unhedged_since", admin.EmptyFieldListFilter))
     search_fields = ("id",)
     search_help_text = "An account's name, or a market's id or title."
-    search = search_exposures
+    search = staticmethod(search_exposures)
     panels = EXPOSURE_PANELS
     list_select_related = ("market", "primary_account", "hedge_account", "strategy")
     ordering = (models.F("unhedged_since").asc(nulls_last=True), "-updated_at")
@@ -203,7 +203,7 @@ class DecisionAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     search_fields = ("id",)
     search_help_text = "An account's name, or a market's id or title."
-    search = search_decisions
+    search = staticmethod(search_decisions)
     list_select_related = ("exposure__primary_account", "exposure__hedge_account")
     ordering = ("-id",)
 
@@ -228,4 +228,5 @@ class ImbalanceAdmin(ReadOnlyAdmin):
 # What these rooms know of accounts and orders stands on the accounts' own pages.
 for model, panels in ((Account, ACCOUNT_PANELS), (Order, ORDER_PANELS)):
     below = admin.site.get_model_admin(model)
+    assert isinstance(below, DeskModelAdmin)
     below.panels = (*below.panels, *panels)

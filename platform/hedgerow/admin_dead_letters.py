@@ -27,6 +27,7 @@ from identity.roles import Role, has_role
 from streams.connection import connect_now
 from streams.deadletters import DeadLetter, get_dead_letter, load_dead_letters, replay
 from streams.names import ALL_STREAMS
+from streams.positions import split
 
 SHOWN = 100
 MOST_BODY = 1_500
@@ -95,7 +96,7 @@ def load_chosen(bus: redis.Redis, names: Iterable[str]) -> list[DeadLetter]:
             continue
         if (letter := get_dead_letter(bus, stream, entry_id)) is not None:
             found.append(letter)
-    return sorted(found[:SHOWN], key=lambda letter: letter.died_at)
+    return sorted(found[:SHOWN], key=lambda letter: split(letter.entry_id))
 
 
 def replay_one(request: HttpRequest, bus: redis.Redis, letter: DeadLetter, reason: str) -> bool:

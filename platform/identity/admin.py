@@ -34,7 +34,7 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, DeskModelAdmin):
+class PersonAdmin(UserAdmin, DeskModelAdmin):  # type: ignore[type-arg]
     """Who may sign in. The role is a group: viewer, trader or admin. Nobody is deleted: what they did stays theirs."""
 
     form = PersonForm
@@ -159,6 +159,6 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     date_hierarchy = "at"
     search_fields = ("object_id",)
     search_help_text = "A person's name, or the id of what was changed."
-    search = search_audit
+    search = staticmethod(search_audit)
     list_select_related = ()
     ordering = ("-id",)

@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin import helpers
+from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
@@ -99,7 +100,7 @@ class ReasonedAction:
         def act(model_admin: Any, request: HttpRequest, object_id: str) -> HttpResponse:
             # As Django's own decorator does, which does not take methods: nothing typed here is in an error's report.
             request.sensitive_post_parameters = "__ALL__"  # type: ignore[attr-defined]
-            row = model_admin.get_object(request, object_id)
+            row = model_admin.get_object(request, unquote(object_id))
             if row is None:
                 raise Http404
             if not model_admin.has_view_permission(request, row) or not has_role(request.user, self.role):

@@ -67,7 +67,7 @@ def render_panels(site: AdminSite, request: HttpRequest, panels: Iterable[Panel]
 
 def heading(column: Column, model: type[Model], model_admin: Any) -> str:
     """The column's words, as the model's own list has them."""
-    return str(label_for_field(column, model, model_admin))  # type: ignore[arg-type]
+    return str(label_for_field(column, model, model_admin))
 
 
 def cell(column: Column, item: Any, model_admin: Any) -> Any:

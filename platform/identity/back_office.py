@@ -45,7 +45,7 @@ class DeskModelAdmin(ReasonedActionsMixin, ModelAdmin):
         if self.search is None:
             return super().get_search_results(request, queryset, search_term)
         term = search_term.strip().replace("\x00", "")[:160]
-        return (type(self).search(queryset, term) if term else queryset), False  # type: ignore[misc]
+        return (self.search(queryset, term) if term else queryset), False
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         row = kwargs.get("obj")

@@ -83,7 +83,9 @@ def test_ten_thousand_rows_are_listed_without_a_count(office: Client, redis_url:
 
 def test_no_column_is_read_that_no_page_shows(office: Client, redis_url: str) -> None:
     make_rows(30)
-    [sql] = [sql for sql in count_queries(office, address_of(Order)) if 'FROM "accounts_order"' in sql]
+    [sql] = [
+        sql for sql in count_queries(office, address_of(Order)) if 'FROM "accounts_order"' in sql and "LIMIT" in sql
+    ]
     assert '"accounts_order"."body"' not in sql
     assert '"accounts_order"."salt"' not in sql
 
