@@ -106,7 +106,7 @@ def test_bot_killed_between_send_and_note_tells_again_and_says_so(
     telegram.faults(hold_answers=1)
     leader = start_process()
     tell(person, "the engine is gone")
-    wait_for(lambda: person.texts() == ["the engine is gone"], 30)
+    wait_for(lambda: person.texts() == ["the engine is gone"], 90)
     assert OutboxMessage.objects.get().status == "sending"
     leader.kill()
     leader.wait()
@@ -177,7 +177,7 @@ def test_killed_bot_is_replaced_by_the_waiting_one(
     person = link(trader)
     leader = start_process()
     person.say("/status")
-    wait_for(lambda: len(person.heard()) == 1, 30)
+    wait_for(lambda: len(person.heard()) == 1, 90)
     waiting = start_bot()
     time.sleep(0.5)
     assert not waiting.process.is_leading.is_set()

@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 from django.test import Client
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -92,6 +92,7 @@ def test_share_without_a_price_leaves_the_result_unknown(rows: DeskRows, viewer:
     assert told.picture is not None
 
 
+@settings(max_examples=20)
 @given(POINTS)
 def test_picture_is_drawn_of_any_curve(values: list[Decimal | None]) -> None:
     start = datetime(2026, 3, 1, tzinfo=UTC)
