@@ -117,7 +117,7 @@ def are_hedges_filled(house: House) -> bool:
     resting = Order.objects.filter(exposure_id__isnull=False, status__in=("accepted", "partially_filled"))
     for order_hash in resting.values_list("order_hash", flat=True):
         with suppress(TradingError):
-            house.venue.take(order_hash)
+            house.venue.take(str(order_hash))
     return not resting.exists()
 
 
