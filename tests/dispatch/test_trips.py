@@ -204,8 +204,10 @@ async def test_what_was_foreseen_wrongly_is_signed_anew(
     await Exposure.objects.aupdate(hedged=-25)
     await trading.dispatch(inbox_of(fill(primary, "t2", size="30")))
     assert signer.sent[-1].size == 5
+    assert [order.size for order in signer.signed[-2:]] == [30, 5], "ahead, and then what was decided"
+    fresh = KeepingSigner().prepare(signer.signed[-1], trading._specs["predict:1"])
     row = await Order.objects.aget(id=signer.sent[-1].id)
-    assert (row.size, row.order_hash) == (5, signer.sent[-1].order_hash)
+    assert (row.size, row.order_hash, bytes(row.body)) == (5, fresh.order_hash, fresh.body)
 
 
 async def test_foreseen_order_does_not_leave_a_stopped_desk(
