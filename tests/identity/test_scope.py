@@ -15,7 +15,7 @@ OWN = "predict-02"
 """The one account with the tag."""
 OTHERS = ("predict-01", "predict-03", "predict-04", "predict-05", "predict-10")
 DESK_WIDE = (
-    "/equity.json", "/strategies/", "/strategies/new", "/logs/", "/logs.csv", "/faults/", "/setup/", "/telegram/",
+    "/equity.json", "/strategies/", "/strategies/new", "/logs/", "/logs.csv", "/faults/", "/setup/",
     "/accounts/import", "/accounts/add", "/admin/", "/admin/accounts/account/", "/admin/identity/auditentry/",
 )  # fmt: skip
 KEPT_TO_SCOPE = (
