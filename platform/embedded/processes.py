@@ -60,9 +60,9 @@ def product_plan(inputs: PlanInputs) -> Plan:
         venues = (_process("paper", ("-m", "paper.predict", *options), shared, ready=answers(health), tier=1),)
     if inputs.telegram_port is not None:
         venues += (_telegram(inputs.telegram_port, inputs.state_dir, shared),)
-    web = ("-m", "uvicorn", "hedgerow.asgi:application", "--host", HOST, "--port", str(inputs.web_port))
     # Compressing each small message anew for each of a thousand sockets costs far more than it saves.
-    web += ("--ws-per-message-deflate", "false")
+    plain = ("--ws-per-message-deflate", "false")
+    web = ("-m", "uvicorn", "hedgerow.asgi:application", "--host", HOST, "--port", str(inputs.web_port), *plain)
     worker = ("-m", "celery", "-A", "hedgerow", "worker", "--pool=threads", "--without-gossip", "--without-mingle")
     beat = ("-m", "celery", "-A", "hedgerow", "beat", "-s", f"{inputs.state_dir}/run/celerybeat-schedule")
     setup = ("setup", "--accounts", str(inputs.accounts)) if paper else ("setup",)

@@ -24,57 +24,25 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from accounts.models import Account
-from hedgerow.live import Entry
-from hedgerow.topics import TOPICS, frame_of, read_cursor, streams_of, write_cursor
+from hedgerow.topics import TOPICS, read_cursor, write_cursor
 from identity.models import ApiToken, User
 from identity.roles import Role
 from identity.tokens import issue_token
-from streams.names import EVENT_STREAMS
 from streams.publisher import publish_now
+from tests.bus_events import event, exposure, fill
 from tests.conftest import make_user
 from tests.desk_rows import make_account
-from trading.enums import Outcome, Platform
 from trading.events import (
     ALERT_EVENTS,
     FILL_EVENTS,
     MARKET_EVENTS,
     STRATEGY_EVENTS,
     AlertRaised,
-    Event,
-    ExposureChanged,
-    Facts,
-    Fill,
     MarketChanged,
     encode,
 )
-from trading.ids import event_id
-from web.problems import Problem
 
 PATIENCE_S = 10
-
-
-def event(number: int, data: Facts) -> Event:
-    return Event(id=event_id("socket", str(number)), platform=Platform.PREDICT, timestamp=datetime.now(UTC), data=data)
-
-
-def fill(number: int, account_id: str = "a", market_id: str = "100") -> Event:
-    return event(
-        number,
-        Fill(
-            account_id=account_id, account_name="predict-01", market_id=market_id, side=Outcome.YES,
-            price=Decimal("0.55"), shares=Decimal("100.000000000000000001"), order_hash="0x1", trade_id=f"t{number}",
-        ),
-    )  # fmt: skip
-
-
-def exposure(number: int) -> Event:
-    zero = Decimal(0)
-    return event(
-        number,
-        ExposureChanged(
-            strategy_id="s", exposure_id="e", market_id="100", primary=zero, hedged=zero, in_flight=zero, need=zero
-        ),
-    )
 
 
 @pytest.fixture(scope="session")
@@ -181,26 +149,6 @@ async def close_code(web: str, secret: str, **options: Any) -> int:
         return closed.rcvd.code if closed.rcvd else 0
     except Exception as refused:
         return int(getattr(getattr(refused, "response", None), "status_code", 0))
-
-
-def test_every_stream_has_topics_and_the_cursor_round_trips() -> None:
-    assert set(streams_of(frozenset(TOPICS))) == set(EVENT_STREAMS)
-    assert set(streams_of(frozenset({"positions"}))) == {FILL_EVENTS, STRATEGY_EVENTS}
-    places = {stream: f"17-{n}".encode() for n, stream in enumerate(EVENT_STREAMS)}
-    assert read_cursor(write_cursor(places)) == places
-    for wrong in ("", "1-1", ".".join(["1-x"] * len(EVENT_STREAMS)), ".".join(["²-1"] * len(EVENT_STREAMS))):
-        with pytest.raises(Problem):
-            read_cursor(wrong)
-
-
-def test_frame_is_the_envelope_with_two_more_fields() -> None:
-    body = encode(fill(1))
-    frame = frame_of(Entry(FILL_EVENTS, "5-0", body), "cursor")
-    assert frame is not None
-    said, envelope = json.loads(frame.text, parse_float=str), json.loads(body, parse_float=str)
-    assert said == envelope | {"stream": FILL_EVENTS, "cursor": "cursor"}
-    assert frame.topics == {"fills", "positions", "logs", "markets/100"}
-    assert frame_of(Entry(FILL_EVENTS, "5-0", b"not json"), "cursor") is None
 
 
 async def test_stranger_and_the_roleless_are_refused(web: str, people: dict[str, str]) -> None:
