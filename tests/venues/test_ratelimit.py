@@ -83,6 +83,9 @@ def test_budgets_of_route_classes_are_apart() -> None:
 @pytest.mark.parametrize(
     ("said", "waited"),
     [
+        # The window is not spent: a shorter limit than it was meant.
+        ({"RateLimit-Limit": "500", "RateLimit-Remaining": "400", "RateLimit-Reset": "48"}, 1.0),
+        ({"RateLimit-Limit": "500", "RateLimit-Remaining": "0", "RateLimit-Reset": "48"}, 48.0),
         ({"Retry-After": "7", "RateLimit-Reset": "3"}, 7),
         ({"RateLimit-Reset": "3"}, 3),
         ({}, 1),
