@@ -4,7 +4,7 @@ One place computes the figures: the dispatch keeps them on the exposure, events,
 """
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal, localcontext
 
 import msgspec
 
@@ -19,6 +19,7 @@ from trading.enums import Severity
 from trading.values import ONE, ZERO, text
 
 _PLACES = Decimal(1).scaleb(-18)
+_READABLE = Decimal(1).scaleb(-4)
 _PREC = 60
 REJECTED = "rejected:"
 """What an exposure's reason begins with after a refusal; the venue's slug follows."""
@@ -81,7 +82,7 @@ def warnings(
     The caller asks only when the reason or the rung is new: an alert says that something began.
     """
     found: list[Warning] = []
-    facts = f"{text(figures.unhedged_shares)} shares unhedged, {text(figures.dollars_at_risk)} at risk."
+    facts = f"{_readable(figures.unhedged_shares)} shares unhedged, {_readable(figures.dollars_at_risk)} at risk."
     slug = told.removeprefix(REJECTED) if told.startswith(REJECTED) else ""
     reason = Reason(told) if told in Reason.__members__.values() else None
     if reason in _TOLD:
@@ -96,6 +97,11 @@ def warnings(
         said = f"Went on to {rung.kind.value} {rung.account}".rstrip() + f". {facts}"
         found.append(Warning(severity=Severity.WARNING, kind=AlertKind(f"ladder_{rung.kind.value}"), text=said))
     return tuple(found)
+
+
+def _readable(value: Decimal) -> str:
+    """To four places, rounded away from zero: what is open never reads as nothing."""
+    return text(value.quantize(_READABLE, ROUND_UP))
 
 
 def _own_cost(delta: Decimal, yes_price: Decimal) -> Decimal:
