@@ -28,7 +28,7 @@ status: ## show the processes of the system that `make run` started
 	@$(PY) -m embedded status
 
 test: dev ## all tests (ARGS="tests/embedded -k port" for some)
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(or $(ARGS),-n 3 --dist loadfile)
 
 check: dev ## the whole truth: format, lint, contracts, types, Django's checks, migrations, tests
 	@$(PY) deploy/check.py
