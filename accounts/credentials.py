@@ -32,6 +32,7 @@ FROM accounts_account a LEFT JOIN accounts_sealedsecret s ON s.account_id = a.id
 WHERE a.mode = %(mode)s AND (%(ids)s::uuid[] IS NULL OR a.id = ANY(%(ids)s))
 GROUP BY a.id
 HAVING %(since)s::timestamptz IS NULL OR greatest(a.updated_at, coalesce(max(s.created_at), a.updated_at)) >= %(since)s
+    OR a.id = ANY(%(unfit)s::uuid[])
 """
 
 _OVERLAP = timedelta(seconds=5)
@@ -84,13 +85,19 @@ class CredentialStore:
         return await self._load(list(account_ids), None)
 
     async def refresh(self) -> list[KnownAccount]:
-        """Load what changed since the last refresh (at first everything); returns accounts that differ from before."""
+        """Load what changed since the last refresh (at first everything); returns accounts that differ from before.
+
+        An unfit one is looked at each time: the vault's key that it lacks may have come. Sealing the same secret anew
+        for another vault key is no change: nobody's connection is closed for it.
+        """
         since = self._seen - _OVERLAP if self._seen else None
         return await self._load(None, since)
 
     async def _load(self, ids: list[UUID] | None, since: datetime | None) -> list[KnownAccount]:
+        unfit = [account.id for account in self._known.values() if account.problem]
         async with self._pool.connection() as conn:
-            cursor = await conn.execute(_ALL, {"mode": self._mode, "ids": ids, "since": since})
+            values = {"mode": self._mode, "ids": ids, "since": since, "unfit": unfit}
+            cursor = await conn.execute(_ALL, values)
             rows = await cursor.fetchall()
         changed: list[KnownAccount] = []
         for row in rows:

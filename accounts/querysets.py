@@ -9,7 +9,7 @@ from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import TruncMinute
 
 from accounts.gate import TTL_S
-from accounts.models import Account, Desk, EngineLease, Fill, Order, Position
+from accounts.models import Account, Desk, EngineLease, Fill, Order, Position, SealedSecret
 from trading.enums import OrderStatus, TradingState
 from trading.orders import TERMINAL
 
@@ -117,3 +117,8 @@ def count_cleared(since: datetime, *, is_flattening: bool) -> int:
     if is_flattening:
         cleared += Position.objects.filter(size=0, updated_at__gte=since).count()
     return cleared
+
+
+def count_by_vault_key() -> dict[str, int]:
+    """How many secrets are sealed with each vault key."""
+    return dict(SealedSecret.objects.values_list("vault_key").annotate(Count("pk")).order_by("vault_key"))

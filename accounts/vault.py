@@ -1,13 +1,16 @@
 """The vault: secrets are sealed with a public key and opened with a private one (libsodium sealed boxes).
 
 The web tier holds a `Sealer` only, so it can write a key and never read one. The engine, the listener and the
-reconciling worker hold an `Opener`. Neither shows key material in a repr, an error or a log.
+reconciling worker hold an `Opener`. Neither shows key material in a repr, an error or a log. There is one public key
+at a time; private keys stay beside it until nothing is sealed with theirs (`accounts.vault_keys` exchanges them).
 """
 
 import os
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_hex
 
 from nacl.encoding import HexEncoder
 from nacl.exceptions import CryptoError
@@ -15,6 +18,10 @@ from nacl.public import PrivateKey, PublicKey, SealedBox
 
 PUBLIC_NAME = "public.key"
 PRIVATE_NAME = "private.key"
+NEXT_NAME = "private.next.key"
+"""Made by a rotation, beside the present one, before anything is sealed for it."""
+RETIRED_NAME = re.compile(r"private\.[0-9a-f]{16}\.key")
+"""A private key of before; kept as long as a row names it."""
 
 
 class VaultError(Exception):
@@ -76,26 +83,55 @@ class Sealer:
 
 
 class Opener:
-    """Opens what the vault's public key sealed. Only `accounts.credentials` makes one."""
+    """Opens what any of the vault's private keys is for. Made only by what runs in engine, listener and worker."""
 
     def __init__(self, private_key_file: Path | str) -> None:
         """Raises VaultError when this process was not given the private key."""
-        path = _configured(private_key_file, "HEDGEROW_VAULT_PRIVATE_KEY_FILE")
-        key = _load_private(path)
-        self._box = SealedBox(key)
-        self.fingerprint = fingerprint(key.public_key)
+        self._path = _configured(private_key_file, "HEDGEROW_VAULT_PRIVATE_KEY_FILE")
+        self._load()
 
     def __repr__(self) -> str:
         return f"Opener({self.fingerprint})"
 
     def open(self, sealed: bytes, vault_key: str = "") -> bytes:
-        """The secret in `sealed`; VaultError when another key sealed it. `vault_key` names the key that sealed it."""
-        if vault_key and vault_key != self.fingerprint:
-            raise VaultError(f"sealed with vault key {vault_key}, but this process holds {self.fingerprint}")
-        try:
-            return bytes(self._box.decrypt(bytes(sealed)))
-        except (CryptoError, ValueError, TypeError):
-            raise VaultError("a sealed secret does not open: it was damaged, or another key sealed it") from None
+        """The secret in `sealed`; VaultError when another key sealed it. `vault_key` names the key that sealed it.
+
+        A name not known yet is looked for in the files once more: the key was rotated while this process ran.
+        """
+        if vault_key and vault_key not in self._boxes:
+            self._load()
+        if vault_key and vault_key not in self._boxes:
+            raise VaultError(f"sealed with vault key {vault_key}, but this process holds {', '.join(self._boxes)}")
+        for box in [self._boxes[vault_key]] if vault_key else self._boxes.values():
+            try:
+                return bytes(box.decrypt(bytes(sealed)))
+            except (CryptoError, ValueError, TypeError):
+                continue
+        raise VaultError("a sealed secret does not open: it was damaged, or another key sealed it")
+
+    def _load(self) -> None:
+        keys = load_private_keys(self._path)
+        self.fingerprint = next(iter(keys))
+        self._boxes = {name: SealedBox(key) for name, key in keys.items()}
+
+
+def load_private_keys(present: Path) -> dict[str, PrivateKey]:
+    """The private keys of a vault by fingerprint: `present` first, then the next one if there is one, then the retired.
+
+    Raises VaultError when `present` is no key; any other file that is none is passed over. Read in the order in which
+    a rotation renames them, so that none is missed while one is under way.
+    """
+    coming = _load_if_key(present.with_name(NEXT_NAME))
+    keys = [_load_private(present), coming]
+    keys += [_load_if_key(path) for path in sorted(present.parent.glob("*.key")) if RETIRED_NAME.fullmatch(path.name)]
+    return {fingerprint(key.public_key): key for key in keys if key is not None}
+
+
+def _load_if_key(path: Path) -> PrivateKey | None:
+    try:
+        return _load_private(path)
+    except VaultError:
+        return None
 
 
 def _configured(path: Path | str, variable: str) -> Path:
@@ -123,16 +159,25 @@ def _read(path: Path) -> bytes:
 
 def _write(path: Path, content: bytes, mode: int) -> None:
     """Whole or not at all, and never over an existing file: two first starts at once end with one vault."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = write_beside(path, content, mode)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return
+    finally:
+        temporary.unlink()
+
+
+def write_beside(path: Path, content: bytes, mode: int) -> Path:
+    """A hidden file beside `path` with that content, safely on the disk; the caller gives it its name."""
+    temporary = path.with_name(f".{path.name}.{token_hex(4)}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        try:
-            os.link(temporary, path)
-        except FileExistsError:
-            return
-    finally:
+    except BaseException:
         temporary.unlink()
+        raise
+    return temporary

@@ -77,6 +77,7 @@ UNFOLD: dict[str, Any] = {
                 ("Reconciliations", "fact_check", "admin:accounts_reconciliation_changelist"),
                 ("Equity points", "show_chart", "admin:accounts_equitypoint_changelist"),
                 ("Sealed secrets", "key", "admin:accounts_sealedsecret_changelist"),
+                ("The vault's key", "lock_reset", "admin-vault"),
             ),
             _menu(
                 "Strategies",

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.contrib.auth import views as auth_views
 from django.urls import include, path
 
+from accounts import vault_page
 from hedgerow import (
     admin_dead_letters,
     assets,
@@ -34,6 +35,7 @@ urlpatterns = [
     path("fills/<int:fill_id>/trace", trace.show_trace, name="trace"),
     path("telegram/", include("bot.urls")),
     path("admin/dead-letters/", admin.site.admin_view(admin_dead_letters.show_dead_letters), name="admin-dead-letters"),
+    path("admin/vault/", admin.site.admin_view(vault_page.show_vault), name="admin-vault"),
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth_views.LogoutView.as_view(), name="logout"),

@@ -15,7 +15,9 @@ WRITES = {
     "adelete", "get_or_create", "aget_or_create", "update_or_create", "aupdate_or_create",
 }  # fmt: skip
 SENDERS = re.compile(r"^accounts\.(executor|executor_\w+|lanes|sending|submission|evidence|cancellation)(\.|$)")
-KEY_HOLDERS = re.compile(r"^accounts\.(executor\w*|lanes|listener\w*|reconcile\w*|credentials)(\.|$)")
+KEY_HOLDERS = re.compile(
+    r"^accounts\.(executor\w*|lanes|listener\w*|reconcile\w*|connection_check|rotation|credentials)(\.|$)"
+)
 KEY_HOLDER_COMMANDS = re.compile(
     r"^(accounts\.management\.commands\.(listener|reconcile)|accounts\.tasks|strategies\.(worker|engine))$"
 )
