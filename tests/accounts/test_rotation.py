@@ -302,7 +302,7 @@ async def test_running_process_keeps_its_accounts(files: KeyFiles, database_url:
     account = await sync_to_async(register)("one", key)
     opener = Opener(files.private)
     async with AsyncConnectionPool(database_url, min_size=1, max_size=1, open=False) as pool:
-        store = CredentialStore(pool, opener, "paper")  # type: ignore[arg-type]
+        store = CredentialStore(pool, opener, "paper")
         await store.refresh()
         held = store.get(account.pk)
         await sync_to_async(rotate, thread_sensitive=True)()
@@ -323,7 +323,7 @@ async def test_account_comes_back_when_its_key_arrives_late(files: KeyFiles, dat
     await sync_to_async(rotate)()
     account = await sync_to_async(register)("one", fake_key())
     async with AsyncConnectionPool(database_url, min_size=1, max_size=1, open=False) as pool:
-        store = CredentialStore(pool, opener, "paper")  # type: ignore[arg-type]
+        store = CredentialStore(pool, opener, "paper")
         await store.refresh()
         known = store.get(account.pk)
         assert known is not None

@@ -1,5 +1,6 @@
 """The admin as a whole: every model is there, ledger rows are only read, secrets stay in, every page has its label."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts.models import Account, SealedSecret
+from accounts.models import Account, Fill, Order, Position, Reconciliation, SealedSecret
+from alerts.models import Alert
 from alerts.raising import raise_alert
 from identity.back_office import ReadOnlyAdmin, plain
 from identity.models import ApiToken, AuditEntry, User
@@ -21,7 +23,7 @@ from identity.tokens import issue_token
 from strategies.models import Strategy
 from tests.admin_office import API_KEY, PROXY, SECRETS, add_account, address_of
 from tests.desk_rows import add_fills, add_positions, make_desk
-from trading.enums import Severity
+from trading.enums import Mode, Severity
 
 OURS = ("identity", "alerts", "markets", "accounts", "strategies", "bot")
 WRITTEN = {"accounts.Account", "strategies.Strategy", "identity.User"}
@@ -72,6 +74,45 @@ def test_ledger_rows_are_read_only_for_everybody(office: Client, full_desk: None
     assert list(model._default_manager.order_by("pk").values()) == before
 
 
+@pytest.mark.parametrize("role", ["trader", "viewer"])
+def test_ledger_rows_are_refused_to_every_role(
+    client: Client, db: None, full_desk: None, role: str, request: pytest.FixtureRequest
+) -> None:
+    record_role_permissions()
+    person: User = request.getfixturevalue(role)
+    person.is_staff = True
+    person.save()
+    client.force_login(person)
+    for model in (Order, Fill, Position, Reconciliation, SealedSecret, AuditEntry):
+        before = list(model._default_manager.order_by("pk").values())
+        row = before[0][model._meta.pk.attname] if before else "1"
+        every = {field.attname: "7" for field in model._meta.fields} | {"_save": "Save", "post": "yes"}
+        assert client.get(address_of(model)).status_code == 200, model
+        for tail in ("add/", f"{quote(str(row))}/change/", f"{quote(str(row))}/delete/"):
+            status = client.post(address_of(model, tail), every).status_code
+            assert status == 403 or (status in (302, 404) and not before), f"{role} {model} {tail}"
+        client.post(address_of(model), {"action": "delete_selected", "_selected_action": [str(row)], "post": "yes"})
+        assert list(model._default_manager.order_by("pk").values()) == before
+
+
+def test_alerts_are_filtered_by_what_is_left_to_do(office: Client, db: None) -> None:
+    now = timezone.now()
+    for name in ("still-open", "known-of", "all-over"):
+        raise_alert(Severity.WARNING, "unhedged", name, "for a test", now=now)
+    Alert.objects.filter(subject="known-of").update(acknowledged_at=now)
+    Alert.objects.filter(subject="all-over").update(resolved_at=now)
+    shown = {
+        standing: {
+            row.subject for row in office.get(address_of(Alert, f"?standing={standing}")).context["cl"].result_list
+        }
+        for standing in ("open", "acknowledged", "resolved", "")
+    }
+    everything = {"still-open", "known-of", "all-over"}
+    assert shown == {"open": {"still-open"}, "acknowledged": {"known-of"}, "resolved": {"all-over"}, "": everything}
+    listed = admin.site._registry[Alert].get_list_display(office.get(address_of(Alert)).wsgi_request)
+    assert "resolved_at" in listed
+
+
 @pytest.mark.parametrize("label", sorted(WRITTEN))
 def test_nobody_is_deleted(office: Client, full_desk: None, label: str) -> None:
     model = apps.get_model(label)
@@ -84,7 +125,7 @@ def test_nobody_is_deleted(office: Client, full_desk: None, label: str) -> None:
 
 def every_page() -> list[str]:
     """Each list, a search, the first row's page with its history, the forms and the pages of the admin itself."""
-    pages = ["/admin/", "/admin/dead-letters/", "/admin/password_change/", "/admin/search/?s=predict"]
+    pages = ["/admin/", "/admin/dead-letters/", "/admin/vault/", "/admin/password_change/", "/admin/search/?s=predict"]
     for model, model_admin in admin.site._registry.items():
         pages += [address_of(model), address_of(model, "?q=predict")]
         row = model._default_manager.first()
@@ -121,6 +162,30 @@ def test_no_page_shows_a_secret_and_every_page_its_mode(office: Client, full_des
         if "/search/" not in address:
             assert "PAPER" in text, f"{address} does not say that this is paper"
             assert "Content-Security-Policy" in answer.headers
+
+
+def test_live_desk_says_so_on_every_page(office: Client, redis_url: str, settings) -> None:  # type: ignore[no-untyped-def]
+    """The label follows the mode the process runs in, not the rows."""
+    settings.MODE, settings.LIVE = Mode.LIVE, True
+    make_desk(timezone.now(), pairs=1)
+    account = Account.objects.first()
+    assert account is not None
+    pages = [address_of(model) for model in admin.site._registry]
+    pages += [
+        "/admin/",
+        "/admin/dead-letters/",
+        "/admin/vault/",
+        "/admin/password_change/",
+        address_of(Account, "add/"),
+    ]
+    pages += [address_of(Account, f"{account.pk}/{tail}/") for tail in ("change", "history", "halt-accounts")]
+    for address in pages:
+        text = office.get(address).content.decode()
+        assert re.search(r">\s*LIVE\s*<", text), f"{address} does not say that this is live"
+        assert "LIVE" in text.partition("</title>")[0], f"{address} does not say so in its title"
+        assert "PAPER" not in text, address
+    office.logout()
+    assert b"LIVE" in office.get("/admin/login/").content
 
 
 def test_admin_login_says_paper(client: Client, db: None) -> None:
