@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import redis
@@ -31,9 +32,11 @@ def patiently(act: Callable[[], T], deadline: float, pause_s: float = 0.2) -> T:
 
 
 def wait_until(true: Callable[[], bool], deadline: float, pause_s: float = 0.025) -> bool:
-    """True once `true` says so, False at the deadline; outages are waited out."""
-    while not patiently(true, deadline):
+    """True once `true` says so, False at the deadline, which an outage may outlast."""
+    while True:
+        with suppress(RanOut):
+            if patiently(true, deadline):
+                return True
         if time.monotonic() > deadline:
             return False
         time.sleep(pause_s)
-    return True
