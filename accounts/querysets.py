@@ -22,6 +22,11 @@ def load_desk() -> Desk:
     return Desk.objects.filter(pk=1).first() or Desk(pk=1)
 
 
+def lock_desk() -> Desk:
+    """The desk's one row, held until the transaction ends. Made anew if it is gone: a stop must not depend on it."""
+    return Desk.objects.select_for_update().get_or_create(pk=1)[0]
+
+
 def load_fresh_leases(now: datetime) -> list[EngineLease]:
     """The engines that may send orders at this moment."""
     return list(EngineLease.objects.filter(renewed_at__gt=now - LEASE_TTL).order_by("name"))

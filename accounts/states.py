@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Desk
+from accounts.querysets import lock_desk
 from identity.audit import record_audit
 from identity.models import AuditEntry, User
 from markets.models import Market, MarketLimit, VenueState
@@ -48,7 +49,7 @@ def change_desk_state(state: TradingState | str, *, by: User | str, reason: str,
     if wanted is TradingState.HALTED:
         raise InvalidValue("to halt the whole desk pull the emergency stop: it waits until nothing leaves any more")
     with transaction.atomic():
-        desk = Desk.objects.select_for_update().get(pk=1)
+        desk = lock_desk()
         before = {"state": desk.state}
         desk.state = wanted.value
         desk.save(update_fields=["state"])

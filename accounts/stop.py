@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.gate import CHANNEL, FORGET_AFTER_S, TTL_S
 from accounts.levels import LEVELS, NO_NEW, is_milder
-from accounts.models import Desk
+from accounts.querysets import lock_desk
 from alerts.conditions import Condition, hold_alerts
 from alerts.kinds import AlertKind
 from identity.audit import record_audit
@@ -131,7 +131,7 @@ def _tell(found: list[Condition]) -> None:
 def _record(stopped: bool, level: str, by: User | str, reason: str, source: str) -> int:
     now = timezone.now()
     with transaction.atomic(durable=True):
-        desk = Desk.objects.select_for_update().get(pk=1)
+        desk = lock_desk()
         if stopped and desk.stopped and is_milder(level, desk.level):
             raise ValueError(f"the desk is stopped at {desk.level}: {level} would loosen it, which only a lift does")
         before = {"stopped": desk.stopped, "level": desk.level, "generation": desk.generation}

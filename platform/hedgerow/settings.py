@@ -108,11 +108,11 @@ SECRET_KEY = env.read_text("HEDGEROW_SECRET_KEY", "") or PAPER_SECRET_KEY
 ALLOWED_HOSTS = env.read_list("HEDGEROW_ALLOWED_HOSTS", "" if LIVE else "127.0.0.1,localhost,[::1]")
 API_REQUESTS_PER_MINUTE = env.read_number("HEDGEROW_API_REQUESTS_PER_MINUTE", 1200, least=1)
 API_REFUSALS_PER_MINUTE = 30
+"""Invalid tokens taken from one address before it must wait."""
 #: Of `/ws`, in seconds: silence before a heartbeat, between looks at a caller's right, until a stalled reader is cut.
 SOCKET_HEARTBEAT_S = env.read_number("HEDGEROW_SOCKET_HEARTBEAT_S", 15, least=1)
 SOCKET_CHECK_S = env.read_number("HEDGEROW_SOCKET_CHECK_S", 30, least=1)
 SOCKET_STALLED_S = env.read_number("HEDGEROW_SOCKET_STALLED_S", 20, least=1)
-"""Invalid tokens taken from one address before it must wait."""
 METRICS_ADDRESSES = env.read_list("HEDGEROW_METRICS_ADDRESSES", "127.0.0.1,::1")
 
 INSTALLED_APPS = [

