@@ -62,7 +62,7 @@ def replace_secrets(request: HttpRequest, account: Account, given: Given) -> str
 def tell_sealed(account: Account, given: Given) -> Iterable[str]:
     """What is sealed, since when, with which vault key; never the secret."""
     for kind, vault_key, at in account.secrets.order_by("kind").values_list("kind", "vault_key", "created_at"):
-        yield f"{kind}: sealed {at:%Y-%m-%d %H:%M} with vault key {vault_key}"
+        yield f"{kind}: given {at:%Y-%m-%d %H:%M}, sealed with vault key {vault_key}"
 
 
 REPLACE_SECRETS = ReasonedAction(
