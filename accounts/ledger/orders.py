@@ -50,12 +50,9 @@ WITH said AS (
     SELECT * FROM unnest(
         %s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bool[]
     ) AS t(id, status, venue_order_id, reason, sent_at, answered_at, closes)
-), legal AS (
-    SELECT * FROM unnest(%s::text[], %s::text[]) AS t(before, after)
 ), changed AS (
     UPDATE accounts_order o SET
-        status = CASE WHEN EXISTS (SELECT 1 FROM legal l WHERE l.before = o.status AND l.after = said.status)
-                      THEN said.status ELSE o.status END,
+        status = CASE WHEN o.status || '>' || said.status = ANY(%s::text[]) THEN said.status ELSE o.status END,
         venue_order_id = CASE WHEN said.venue_order_id <> '' THEN said.venue_order_id ELSE o.venue_order_id END,
         reason = CASE WHEN said.reason <> '' THEN left(said.reason, 255) ELSE o.reason END,
         sent_at = coalesce(o.sent_at, said.sent_at),
@@ -76,8 +73,6 @@ _WORD = f"""
 WITH said AS (
     SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bool[])
         AS t(account_id, order_hash, status, venue_order_id, reason, closes)
-), legal AS (
-    SELECT * FROM unnest(%s::text[], %s::text[]) AS t(before, after)
 ), changed AS (
     UPDATE accounts_order o SET
         status = said.status,
@@ -89,7 +84,7 @@ WITH said AS (
         updated_at = %s
     FROM said
     WHERE o.order_hash = said.order_hash AND o.account_id = said.account_id
-      AND EXISTS (SELECT 1 FROM legal l WHERE l.before = o.status AND l.after = said.status)
+      AND o.status || '>' || said.status = ANY(%s::text[])
     RETURNING o.*
 )
 SELECT {COLUMNS} FROM changed o
@@ -100,15 +95,15 @@ _FILLS_ALONE = frozenset({OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED})
 """Statuses no answer and no venue word sets: only recorded fills do."""
 
 _LEGAL = [
-    (before.value, after.value)
+    f"{before.value}>{after.value}"
     for before, steps in TRANSITIONS.items()
     for after in steps
     if after not in _FILLS_ALONE
     and before is not OrderStatus.FILLED
     and not (before is OrderStatus.PARTIALLY_FILLED and after is OrderStatus.ACCEPTED)
 ]
-_BEFORE = [before for before, _ in _LEGAL]
-_AFTER = [after for _, after in _LEGAL]
+"""Compared as one text and never joined: an UPDATE that waited for another's lock looks at its own row anew, but keeps
+the joined row it first met, and so would lose a word that comes while an answer is being written."""
 
 
 def order_parameters(order: NewOrder, now: datetime) -> dict[str, Any]:
@@ -156,8 +151,7 @@ async def record_answers(conn: Connection, answers: Sequence[Answer], now: datet
             [answer.sent_at for answer in answers],
             [answer.answered_at for answer in answers],
             [answer.status in TERMINAL for answer in answers],
-            _BEFORE,
-            _AFTER,
+            _LEGAL,
             now,
             now,
         ),
@@ -184,11 +178,10 @@ async def record_updates(conn: Connection, words: Sequence[VenueWord], now: date
             [word.venue_order_id for word in said],
             [word.reason for word in said],
             [word.status in TERMINAL for word in said],
-            _BEFORE,
-            _AFTER,
             now,
             now,
             now,
+            _LEGAL,
         ),
         prepare=True,
     )
