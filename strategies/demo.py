@@ -27,6 +27,7 @@ from strategies.config import DeltaNeutralConfig, config_json, parse_config
 from strategies.control import Actor, create_strategy, reconfigure_strategy, replace_pairs, start_strategy
 from strategies.models import Pair, Strategy
 from strategies.paper_venue import PaperVenue, PaperVenueDown
+from strategies.rungs import Rung, RungKind
 from trading.enums import Mode, Platform
 from trading.errors import VenueError
 
@@ -36,6 +37,12 @@ OPENING = Decimal(1_000_000)
 GRANT = "hedgerow demo desk"
 MAX_LOSS = Decimal("0.06")
 """Wide enough to cross the simulated makers' book from either side with the taker's fee inside."""
+LADDER = (
+    Rung(kind=RungKind.JOIN, seconds=10),
+    Rung(kind=RungKind.WIDER, seconds=10, max_loss=Decimal("0.12")),
+    Rung(kind=RungKind.WIDER, max_loss=Decimal("0.30")),
+)
+"""A book that moved away while a hedge was on its way is followed: nothing stays unhedged on a paper desk."""
 _ACTOR = Actor("demo desk", AuditEntry.Source.COMMAND)
 
 log = structlog.get_logger()
@@ -137,7 +144,7 @@ def _ensure_pairs(count: int) -> list[tuple[Account, Account]]:
 def _ensure_strategy(pairs: list[tuple[Account, Account]]) -> Strategy:
     strategy = Strategy.objects.filter(name=STRATEGY).first()
     if strategy is None:
-        config = config_json(DeltaNeutralConfig(max_loss=MAX_LOSS))
+        config = config_json(DeltaNeutralConfig(max_loss=MAX_LOSS, ladder=LADDER))
         return create_strategy(STRATEGY, by=_ACTOR, config=config, pairs=pairs)
     known = _load_pairs(strategy)
     if len(known) < len(pairs) and {pair.primary.pk for pair in known} <= {primary.pk for primary, _ in pairs}:
