@@ -82,6 +82,7 @@ def prepare_run() -> None:
 
 def prepare_worker(worker: str) -> None:
     """Give one process of `-n` a Redis number of its own; pytest-django gives it a database of its own."""
+    os.environ["DJANGO_SETTINGS_MODULE"] = "hedgerow.settings"
     number = int(worker.removeprefix("gw")) % REDIS_NUMBERS
     os.environ["REDIS_URL"] = urlunsplit(urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{number}"))
 
@@ -97,7 +98,11 @@ structlog.configure(cache_logger_on_first_use=False)
 PBKDF2PasswordHasher.iterations = 1_000
 hypothesis_settings.register_profile("shared-machine", deadline=None)
 hypothesis_settings.load_profile("shared-machine")
-settings.REDIS_URL = os.environ["REDIS_URL"]  # In a process of `-n` the settings may have been read before this file.
+
+
+def pytest_xdist_setupnodes() -> None:
+    """A process of `-n` that inherited the name would read the settings before it has a Redis number of its own."""
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
 
 
 def needs_engines(config: pytest.Config) -> bool:

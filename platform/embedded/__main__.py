@@ -71,7 +71,7 @@ def run_system(options: argparse.Namespace) -> int:
         show("Log in with the operator's name and password that the first start showed.")
         ended.wait()
     except KeyboardInterrupt:
-        pass
+        show("\nStopping …")
     finally:
         system.stop()
     return 0
@@ -85,7 +85,7 @@ def run_engines(options: argparse.Namespace) -> int:
             show(f"export {name}={url}")
         ended.wait()
     except KeyboardInterrupt:
-        pass
+        show("\nStopping …")
     finally:
         stop_engines(options.state)
     return 0
@@ -139,8 +139,7 @@ def stop_on_signals() -> threading.Event:
         if ended.is_set():
             return  # a second Ctrl-C must not cut the stop short: an engine would then have to recover
         ended.set()
-        show("\nStopping …")
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt  # and says nothing itself: it may have come in the middle of a sentence
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end)
