@@ -66,7 +66,7 @@ def add_many(desk: DeskRows, now: datetime) -> None:
             for _ in range(MANY)
         ]
     )
-    Strategy.objects.bulk_create([Strategy(name=f"s{n}") for n in range(1_000)])
+    Strategy.objects.bulk_create([Strategy(name=f"s{n}") for n in range(MANY)])
     zero = Decimal(0)
     Decision.objects.bulk_create(
         [
