@@ -28,7 +28,7 @@ RULES = (
 )
 FILLS = 3
 STANDING = ("status_lag_ms", "clock_skew_ms", "ws_silence")
-"""Nobody counts how often these strike: they hold for every answer, or for the streams that are open as they are set."""
+"""Nobody counts how often these strike: they hold for every answer, or for all streams open as they are set."""
 
 
 @pytest.mark.faults
