@@ -1,5 +1,6 @@
 """Every fault the paper venue commits on request, set from the command line, and the product trading through it."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -7,6 +8,7 @@ from django.core.management import call_command
 
 from accounts.models import Fill
 from strategies.fault_rules import KINDS
+from strategies.rehearsal.patience import wait_until
 from tests.faults.house import House
 
 RULES = (
@@ -27,6 +29,8 @@ RULES = (
     "clock_skew_ms=-3000",
 )
 FILLS = 3
+SETTLED_S = 2.0
+"""A fault may strike only when the last fill settles."""
 STANDING = ("status_lag_ms", "clock_skew_ms", "ws_silence")
 """Nobody counts how often these strike: they hold for every answer, or for all streams open as they are set."""
 
@@ -60,6 +64,7 @@ def trade_through(house: House, rule: str) -> int:
     call_command("faults", "set", rule, verbosity=0)
     try:
         house.load(FILLS, seconds=240).result(300)
+        wait_until(lambda: house.venue.load_faults()[0]["struck"] > 0, time.monotonic() + SETTLED_S)
         (standing,) = house.venue.load_faults()
     finally:
         call_command("faults", "clear", verbosity=0)
