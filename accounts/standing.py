@@ -22,14 +22,7 @@ SELECT a.state, coalesce(a.reconciled_at, a.created_at) < %(stale_since)s,
        a.max_order, a.max_position, a.max_notional_per_day,
        coalesce(CASE WHEN d.stopped THEN coalesce(nullif(d.level, ''), 'no_new') ELSE '' END, 'no_new'),
        coalesce(d.state, 'halted'), coalesce(v.state, 'active'),
-       CASE WHEN a.balance_at > %(balance_since)s THEN a.collateral - coalesce((
-           SELECT sum(o.price * (o.size - o.filled)) FROM accounts_order o
-           WHERE o.account_id = a.id AND o.action = 'buy' AND o.id <> %(id)s
-             AND o.status IN ('submitted', 'accepted', 'unknown', 'partially_filled')
-       ), 0) - coalesce((
-           SELECT sum(f.price * f.size) FROM accounts_fill f
-           WHERE f.account_id = a.id AND f.settlement = 'matched' AND f.action = 'buy'
-       ), 0) END,
+       (SELECT f.free FROM account_funds(ARRAY[a.id], %(balance_since)s, %(id)s) f),
        coalesce((SELECT sum(o.price * o.size) FROM accounts_order o
                  WHERE o.account_id = a.id AND o.created_at >= %(midnight)s AND o.id <> %(id)s
                    AND o.status NOT IN ('denied', 'rejected')), 0)
@@ -54,26 +47,14 @@ FROM accounts_position p WHERE p.account_id = %s AND p.market_id = %s
 """
 
 _MARKET = """
-SELECT l.max_position, l.price_band, coalesce(
+SELECT b.max_position, b.price_band, coalesce(
     CASE WHEN m.marked_at > %(now)s - interval '1 hour' THEN m.mark END,
-    CASE WHEN l.price_band IS NOT NULL THEN (
+    CASE WHEN b.price_band IS NOT NULL THEN (
         SELECT CASE f.outcome WHEN 'yes' THEN f.price ELSE 1 - f.price END FROM accounts_fill f
         WHERE f.market_id = m.id AND f.received_at > %(now)s - interval '1 day' ORDER BY f.id DESC LIMIT 1
     ) END
-), held.yes, held.no
-FROM markets_market m
-CROSS JOIN LATERAL (
-    SELECT coalesce(own.max_position, base.max_position) AS max_position,
-           coalesce(own.price_band, base.price_band) AS price_band
-    FROM (SELECT m.id) t(id)
-    LEFT JOIN markets_marketlimit own ON own.market_id = t.id
-    LEFT JOIN markets_marketlimit base ON base.market_id IS NULL
-) l
-LEFT JOIN LATERAL (
-    SELECT coalesce(sum(p.size) FILTER (WHERE p.outcome = 'yes'), 0) AS yes,
-           coalesce(sum(p.size) FILTER (WHERE p.outcome = 'no'), 0) AS no
-    FROM accounts_position p WHERE p.market_id = m.id AND l.max_position IS NOT NULL
-) held ON true
+), b.yes, b.no
+FROM markets_market m JOIN market_bounds(ARRAY[%(market)s]) b ON b.market_key = m.id
 WHERE m.id = %(market)s
 """
 

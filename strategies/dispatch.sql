@@ -143,38 +143,16 @@ BEGIN
     -- What all our accounts together may hold there, and do hold; only where somebody set a limit.
     IF EXISTS (SELECT 1 FROM markets_marketlimit) THEN
         SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO bounds FROM (
-            SELECT m.id AS market_key, l.max_position, l.price_band,
-                CASE WHEN m.marked_at > at - interval '1 hour' THEN m.mark END AS mark,
-                coalesce(held.yes, 0) AS yes, coalesce(held.no, 0) AS no
-            FROM markets_market m
-            CROSS JOIN LATERAL (
-                SELECT coalesce(own.max_position, base.max_position) AS max_position,
-                    coalesce(own.price_band, base.price_band) AS price_band
-                FROM (SELECT m.id) t(id)
-                LEFT JOIN markets_marketlimit own ON own.market_id = t.id
-                LEFT JOIN markets_marketlimit base ON base.market_id IS NULL
-            ) l
-            LEFT JOIN LATERAL (
-                SELECT sum(p.size) FILTER (WHERE p.outcome = 'yes') AS yes,
-                    sum(p.size) FILTER (WHERE p.outcome = 'no') AS no
-                FROM accounts_position p WHERE p.market_id = m.id AND l.max_position IS NOT NULL
-            ) held ON true
-            WHERE m.id = ANY(markets) AND (l.max_position IS NOT NULL OR l.price_band IS NOT NULL)
+            SELECT b.market_key, b.max_position, b.price_band,
+                CASE WHEN m.marked_at > at - interval '1 hour' THEN m.mark END AS mark, b.yes, b.no
+            FROM market_bounds(markets) b
+            JOIN markets_market m ON m.id = b.market_key
+            WHERE b.max_position IS NOT NULL OR b.price_band IS NOT NULL
         ) r;
     END IF;
 
-    -- What each account can still pay: the collateral its venue told of lately, less what our open buys reserve and
-    -- what is bought and not paid on the chain yet. An account whose balance is not known is not in here.
     SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO funds FROM (
-        SELECT a.id AS account_id, a.collateral - coalesce((
-            SELECT sum(o.price * (o.size - o.filled)) FROM accounts_order o
-            WHERE o.account_id = a.id AND o.action = 'buy'
-              AND o.status IN ('submitted', 'accepted', 'unknown', 'partially_filled')
-        ), 0) - coalesce((
-            SELECT sum(f.price * f.size) FROM accounts_fill f
-            WHERE f.account_id = a.id AND f.settlement = 'matched' AND f.action = 'buy'
-        ), 0) AS free
-        FROM accounts_account a WHERE a.id = ANY(tradable) AND a.balance_at > at - interval '2 minutes'
+        SELECT f.account_id, f.free FROM account_funds(tradable, at - interval '2 minutes') f
     ) r;
 
     RETURN json_build_object(
