@@ -4,7 +4,7 @@ One place computes the figures: the dispatch keeps them on the exposure, events,
 """
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 import msgspec
 
@@ -16,7 +16,7 @@ from strategies.handlers.plan import Plan
 from strategies.reasons import TEXTS, Reason
 from strategies.rungs import RungKind
 from trading.enums import Severity
-from trading.values import ONE, ZERO, text
+from trading.values import ONE, ZERO, ceil_to, text
 
 _PLACES = Decimal(1).scaleb(-18)
 _READABLE = Decimal(1).scaleb(-4)
@@ -100,8 +100,8 @@ def warnings(
 
 
 def _readable(value: Decimal) -> str:
-    """To four places, rounded away from zero: what is open never reads as nothing."""
-    return text(value.quantize(_READABLE, ROUND_UP))
+    """To four places, rounded up: what is open never reads as nothing."""
+    return text(ceil_to(value, _READABLE))
 
 
 def _own_cost(delta: Decimal, yes_price: Decimal) -> Decimal:
