@@ -15,6 +15,7 @@ from accounts.scope import in_scope
 from identity.callers import Caller
 from trading.enums import Outcome, Platform, TradingState
 from trading.values import ZERO
+from web.requests import read_words
 
 FILTERS = ("q", "platform", "state", "connection", "tag")
 
@@ -32,7 +33,7 @@ class FleetFilter:
     @classmethod
     def read(cls, given: Mapping[str, str]) -> "FleetFilter":
         """The filter of a request's query."""
-        return cls(**{name: str(given.get(name, "")).strip().replace("\x00", "")[:64] for name in FILTERS})
+        return cls(**read_words(given, FILTERS, most=64))
 
     def where(self) -> Q:
         """The condition on accounts."""

@@ -17,6 +17,7 @@ from trading.enums import OrderOrigin, OrderStatus
 from trading.orders import IN_FLIGHT, TERMINAL
 from web.paging import PageQuery, Sorting, load_page
 from web.problems import Problem
+from web.requests import read_words
 
 PAGE = 50
 NEWEST = Sorting(("created_at", "id"), falling=True)
@@ -50,7 +51,7 @@ class OrderFilter:
     @classmethod
     def read(cls, given: Mapping[str, str]) -> "OrderFilter":
         """The filter of a request's query."""
-        return cls(**{name: str(given.get(name, "")).strip().replace("\x00", "")[:120] for name in FILTERS})
+        return cls(**read_words(given, FILTERS))
 
     def apply(self, rows: QuerySet[Order]) -> QuerySet[Order]:
         """The rows it wants."""

@@ -10,6 +10,7 @@ from markets.models import Market
 from trading.enums import MarketStatus, Platform
 from web.paging import PageQuery, Sorting, load_page
 from web.problems import Problem
+from web.requests import read_words
 
 PAGE = 50
 BY_TITLE = Sorting(("title", "id"))
@@ -43,7 +44,7 @@ class MarketFilter:
     @classmethod
     def read(cls, given: Mapping[str, str]) -> "MarketFilter":
         """The filter of a request's query."""
-        return cls(**{name: str(given.get(name, "")).strip().replace("\x00", "")[:120] for name in cls.__match_args__})
+        return cls(**read_words(given, cls.__match_args__))
 
     def where(self) -> Q:
         """The condition on markets."""

@@ -1,10 +1,10 @@
-"""Where a request comes from: its id and address, for logs, problem answers and the audit log.
+"""Where a request comes from (its id and address, for logs, problem answers and the audit log) and what it asks by.
 
 `RequestOriginMiddleware` notes them for as long as the request lasts; code far below asks without being handed them.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -84,3 +84,9 @@ def marked(response: HttpResponseBase, origin: Origin) -> HttpResponseBase:
     """The answer with its request's id."""
     response.headers[HEADER] = origin.id
     return response
+
+
+def read_words(given: Mapping[str, str], names: Iterable[str], most: int = 120) -> dict[str, str]:
+    """These fields of a request's query as plain words: trimmed, cut to `most` characters, and fit for PostgreSQL,
+    which knows no NUL. A missing one is empty."""
+    return {name: str(given.get(name, "")).strip().replace("\x00", "")[:most] for name in names}
