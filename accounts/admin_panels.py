@@ -7,9 +7,8 @@ from django.db.models import Q
 from accounts.models import Account, Fill, Order, Position, Reconciliation, SealedSecret
 from accounts.querysets import without_bytes
 from alerts.models import Alert
-from identity.admin_panels import SHOWN, Panel
+from identity.admin_panels import SHOWN, Panel, audit_panel
 from identity.back_office import amount
-from identity.models import AuditEntry
 
 
 def load_alerts_about(account: Account) -> Iterable[Alert]:
@@ -60,13 +59,5 @@ ACCOUNT_PANELS = (
         ("kind", "vault_key", "created_at"),
         lambda account: account.secrets.defer("sealed").order_by("kind"),
     ),
-    Panel(
-        "Who did what to it",
-        AuditEntry,
-        ("at", "who", "action", "reason", "source"),
-        lambda account: AuditEntry.objects.filter(
-            object_type="accounts.account", object_id=str(account.pk)
-        ).order_by("-id")[:SHOWN],
-        lambda account: {"q": account.pk},
-    ),
+    audit_panel("accounts.account"),
 )  # fmt: skip

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import structlog
 from asgiref.sync import async_to_sync
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -88,9 +88,7 @@ def show_picks(request: HttpRequest) -> HttpResponse:
 @page_for(Role.VIEWER, keeps_scope=True)
 def answer_history(request: HttpRequest, key: str) -> JsonResponse:
     """The kept prices of the last day for the chart: whole seconds, and decimal strings or null. Empty without any."""
-    market = Market.objects.filter(pk=key).first()
-    if market is None:
-        raise Http404
+    market = get_object_or_404(Market, pk=key)
     quotes: list[Quote] = load_quotes(market)[0]
     return JsonResponse(
         {
@@ -106,9 +104,7 @@ def answer_history(request: HttpRequest, key: str) -> JsonResponse:
 @page_for(Role.VIEWER, keeps_scope=True)
 def show_market(request: HttpRequest, key: str) -> HttpResponse:
     """One market: its grid, its book now, its prices of the last day, and where to go from here."""
-    market = Market.objects.filter(pk=key).first()
-    if market is None:
-        raise Http404
+    market = get_object_or_404(Market, pk=key)
     context: dict[str, object] = {"market": market, "now": timezone.now()}
     part = request.GET.get("part", "")
     if not (is_fragment(request) and part == "history"):

@@ -8,9 +8,8 @@ from django.db.models import F, Q
 
 from accounts.models import Account, Order
 from accounts.querysets import without_bytes
-from identity.admin_panels import SHOWN, Panel
+from identity.admin_panels import SHOWN, Panel, audit_panel
 from identity.back_office import amount
-from identity.models import AuditEntry
 from strategies.models import Decision, Exposure, Pair
 
 ACCOUNTS = ("primary_account", "hedge_account")
@@ -56,15 +55,7 @@ STRATEGY_PANELS = (
         lambda strategy: load_exposures(strategy=strategy),
         lambda strategy: {"strategy__id__exact": strategy.pk},
     ),
-    Panel(
-        "Who did what to it",
-        AuditEntry,
-        ("at", "who", "action", "reason", "source"),
-        lambda strategy: AuditEntry.objects.filter(
-            object_type="strategies.strategy", object_id=str(strategy.pk)
-        ).order_by("-id")[:SHOWN],
-        lambda strategy: {"q": strategy.pk},
-    ),
+    audit_panel("strategies.strategy"),
 )
 EXPOSURE_PANELS = (
     Panel(

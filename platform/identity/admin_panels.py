@@ -14,6 +14,8 @@ from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
 
+from identity.models import AuditEntry
+
 EMPTY = "–"
 SHOWN = 10
 
@@ -29,6 +31,17 @@ class Panel:
     columns: tuple[Column, ...]
     load: Callable[[Any], Iterable[Any]]
     where: Callable[[Any], Mapping[str, Any]] | None = None
+
+
+def audit_panel(object_type: str) -> Panel:
+    """What people and programs did to a row of `object_type` ("app.model")."""
+    return Panel(
+        "Who did what to it",
+        AuditEntry,
+        ("at", "who", "action", "reason", "source"),
+        lambda row: AuditEntry.objects.filter(object_type=object_type, object_id=str(row.pk)).order_by("-id")[:SHOWN],
+        lambda row: {"q": row.pk},
+    )
 
 
 @dataclass(frozen=True)
