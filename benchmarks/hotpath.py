@@ -85,12 +85,10 @@ class Desk:
         from django.conf import settings
 
         from accounts.models import Account, SealedSecret
-        from accounts.models import Desk as DeskRow
         from accounts.vault import Sealer
         from markets.models import Market
         from strategies.models import Pair, Strategy
 
-        DeskRow.objects.get_or_create(id=1)
         sealer = Sealer(settings.VAULT_PUBLIC_KEY_FILE)
         plans = Strategy.objects.bulk_create(
             Strategy(name=f"bench{number}", state="active", started_at=timezone.now(), config={"max_loss": "0.05"})

@@ -146,12 +146,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 @pytest.fixture(autouse=True)
 def rows_of_the_migrations(request: pytest.FixtureRequest) -> None:
-    """A test that commits ends with every table emptied; give the next one back what migrations put in."""
+    """A test that commits ends with every table emptied; give the next one back what migrations put in.
+
+    The desk's row comes back by itself (`accounts.apps`).
+    """
     marker = request.node.get_closest_marker("django_db")
     commits = bool(marker and (marker.kwargs.get("transaction") or (marker.args and marker.args[0])))
     if commits or {"transactional_db", "database_url"} & set(request.fixturenames):
         request.getfixturevalue("transactional_db")
-        apps.get_model("accounts", "Desk").objects.get_or_create(id=1)
         for role in ("viewer", "trader", "admin"):
             apps.get_model("auth", "Group").objects.get_or_create(name=role)
 

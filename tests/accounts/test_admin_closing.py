@@ -3,34 +3,14 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 from asgiref.sync import sync_to_async
 from django.test import Client
 
 from accounts.models import Account, Order, Position
 from identity.models import AuditEntry
-from tests.accounts.conftest import address_of, fake_key
-from trading.enums import Action, Outcome, SignerKind
+from tests.accounts.test_clearing import bid
 from trading.instruments import MarketSpec
-from venues.contract import Credentials, OrderTicket
-from venues.registry import order_signer, venue_client
-
-
-async def bid(paper: Any, market: MarketSpec) -> None:
-    """Somebody who is not us bids 0.30 for a hundred yes."""
-    key = fake_key()
-    paper.fund(address_of(key))
-    credentials = Credentials(
-        account_id=str(uuid4()), address=address_of(key), signer_kind=SignerKind.EOA, private_key=key
-    )
-    client = venue_client(market.platform, credentials, paper.endpoints)
-    ticket = OrderTicket(
-        client_order_id=uuid4(), market=market, outcome=Outcome.YES, action=Action.BUY, price=Decimal("0.30"),
-        size=Decimal(100), salt=int(uuid4()) % 10**9,
-    )  # fmt: skip
-    await client.submit(order_signer(market.platform, credentials, paper.endpoints).sign(ticket))
-    await client.close()
 
 
 async def test_account_is_closed_after_a_dry_run(

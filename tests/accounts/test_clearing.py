@@ -54,6 +54,17 @@ async def settle(room: Any, account: Account, redis_url: str) -> None:
     await room.digest(redis_url)
 
 
+async def clear(room: Any, account: Account, redis_url: str) -> None:
+    """Rounds of clearing, until nothing is held or there were enough of them."""
+    for _ in range(8):
+        room.executor._clearing._looked_at = room.executor._clearing._looked_at.replace(year=2000)
+        await room.executor.recover_fully()
+        await asyncio.sleep(0.4)
+        await settle(room, account, redis_url)
+        if not await Position.objects.filter(size__gt=0).aexists():
+            break
+
+
 async def bid(
     paper: Any, market: MarketSpec, price: str = "0.30", size: str = "100", *, outcome: Outcome = Outcome.YES
 ) -> None:
@@ -109,13 +120,7 @@ async def test_flatten_sells_what_is_held(
     assert (await preview(FLATTEN)).holdings == 1
     assert (await preview(NO_NEW)).holdings == 0
     await pull(FLATTEN, "test", "drill")
-    for _ in range(8):
-        room.executor._clearing._looked_at = room.executor._clearing._looked_at.replace(year=2000)
-        await room.executor.recover_fully()
-        await asyncio.sleep(0.4)
-        await settle(room, account, redis_url)
-        if not await Position.objects.filter(size__gt=0).aexists():
-            break
+    await clear(room, account, redis_url)
     told = [(order.origin, order.status, order.reason) async for order in Order.objects.all()]
     assert (await Position.objects.aget()).size == 0, told
     assert await Order.objects.filter(origin="closing").acount() == 1
@@ -133,13 +138,7 @@ async def test_flatten_sells_what_a_halted_account_holds(
     told = await preview(FLATTEN)
     assert (told.halted_holders, told.unreachable_holders) == ((account.name,), ())
     await pull(FLATTEN, "test", "drill")
-    for _ in range(8):
-        room.executor._clearing._looked_at = room.executor._clearing._looked_at.replace(year=2000)
-        await room.executor.recover_fully()
-        await asyncio.sleep(0.4)
-        await settle(room, account, redis_url)
-        if not await Position.objects.filter(size__gt=0).aexists():
-            break
+    await clear(room, account, redis_url)
     rows = [(order.origin, order.status, order.reason) async for order in Order.objects.all()]
     assert (await Position.objects.aget()).size == 0, rows
 

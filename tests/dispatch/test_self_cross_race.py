@@ -80,17 +80,19 @@ async def test_hedge_waits_for_a_judgement_and_prices_around_it(
     assert (order.outcome, order.price) == (Outcome.NO, Decimal("0.39"))
 
 
-async def test_person_waits_for_a_hedge_in_the_making(
-    database_url: str, strategy: Strategy, primary: Account, hedge: Account, market: Market
-) -> None:
-    exposure = await Exposure.objects.acreate(
+@pytest.fixture
+def exposure(strategy: Strategy, primary: Account, hedge: Account, market: Market) -> Exposure:
+    return Exposure.objects.create(
         strategy=strategy,
-        pair=await Pair.objects.aget(),
+        pair=Pair.objects.get(),
         market=market,
         primary_account=primary,
         hedge_account=hedge,
         updated_at=NOW,
     )
+
+
+async def test_person_waits_for_a_hedge_in_the_making(database_url: str, exposure: Exposure) -> None:
     async with await connect(database_url) as one, await connect(database_url) as other:
         await other.execute("SET lock_timeout = '200ms'")
         trips = Trips(one)
@@ -104,19 +106,9 @@ async def test_person_waits_for_a_hedge_in_the_making(
             await lock_market(other, "predict:1")
 
 
-async def test_halted_strategy_holds_up_nobody(
-    database_url: str, strategy: Strategy, primary: Account, hedge: Account, market: Market
-) -> None:
+async def test_halted_strategy_holds_up_nobody(database_url: str, strategy: Strategy, exposure: Exposure) -> None:
     strategy.state = "halted"
     await strategy.asave()
-    exposure = await Exposure.objects.acreate(
-        strategy=strategy,
-        pair=await Pair.objects.aget(),
-        market=market,
-        primary_account=primary,
-        hedge_account=hedge,
-        updated_at=NOW,
-    )
     async with await connect(database_url) as one, await connect(database_url) as other:
         await other.execute("SET lock_timeout = '200ms'")
         trips = Trips(one)
