@@ -6,6 +6,9 @@ UV := UV_PYTHON_DOWNLOADS=never $(shell command -v uv || echo .venv/bin/uv)
 PRODUCT := $(patsubst %/,%,$(sort $(dir $(wildcard platform/ $(foreach room,accounts strategies markets bot,$(room)/*.py)))))
 BENCHMARKS := $(filter-out %_sink.py,$(wildcard benchmarks/*.py))
 
+# Most tests wait for real processes; three at once keep two cores busy. A file's tests stay together.
+AT_ONCE := -n 3 --dist loadfile
+
 .DEFAULT_GOAL := help
 .PHONY: help setup dev run stop status test check lint format types contracts lock faults pictures bench clean
 
@@ -28,10 +31,10 @@ status: ## show the processes of the system that `make run` started
 	@$(PY) -m embedded status
 
 test: dev ## all tests (ARGS="tests/embedded -k port" for some)
-	@$(PY) -m pytest $(or $(ARGS),-n 3 --dist loadfile)
+	@$(PY) -m pytest $(or $(ARGS),$(AT_ONCE))
 
 check: dev ## the whole truth: format, lint, contracts, types, Django's checks, migrations, tests
-	@$(PY) deploy/check.py
+	@$(PY) deploy/check.py $(AT_ONCE)
 
 lint: dev ## ruff: format and rules, changing nothing
 	@$(PY) -m ruff format --check .

@@ -48,7 +48,7 @@ def say(text: str) -> None:
 
 def load_rows(accounts: int, fills: int) -> str:
     """Fill the tables as the ledger would have left them; gives a signed-in operator's session key."""
-    import django
+    import django  # Here and not above: its settings name the engines that have only just started.
 
     django.setup()
     from django.conf import settings

@@ -1,4 +1,7 @@
-"""`make check`: every check the project has, one after the other; goes on after a failure and lists all at the end."""
+"""`make check`: every check the project has, one after the other; goes on after a failure and lists all at the end.
+
+What it is given on the command line goes to the tests.
+"""
 
 import os
 import secrets
@@ -14,8 +17,6 @@ BIN = ROOT / ".venv" / "bin"
 ROOMS = ("platform", "accounts", "strategies", "markets", "bot")
 #: mypy refuses a folder without a module.
 PRODUCT = tuple(room for room in ROOMS if any((ROOT / room).rglob("*.py")))
-#: Most tests wait for real processes; three at once keep two cores busy. A file's tests stay together.
-AT_ONCE = ("-n", "3", "--dist", "loadfile")
 
 
 def main() -> int:
@@ -23,7 +24,7 @@ def main() -> int:
     with temporary_state() as state:
         environment = deploy_environment(start_engines(state).environment(), state)
         failed += [name for name, command in django_steps() if not run(name, command, environment)]
-    if not run("tests", [str(BIN / "python"), "-m", "pytest", "-q", *AT_ONCE], dict(os.environ)):
+    if not run("tests", [str(BIN / "python"), "-m", "pytest", "-q", *sys.argv[1:]], dict(os.environ)):
         failed.append("tests")
     print(f"\nFAILED: {', '.join(failed)}" if failed else "\nAll checks passed.")
     return 1 if failed else 0
