@@ -12,6 +12,7 @@ a stop held back before it ever left ends CANCELLED: `stopped`.
 
 import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,8 @@ RETRY_FOR_S = LEAVE_WITHIN.total_seconds()
 STOPPED = "stopped"
 """The reason of an order that a stop ended before it left."""
 _LONGEST_PAUSE_S = 1.0
+_REMEMBERED = 8192
+"""Orders that are remembered after they were sent."""
 _REFRESH_EVERY_S = 2.0
 _CLOSE_S = 5.0
 
@@ -91,6 +94,7 @@ class Executor:
         self._clearing = Clearing(pool, gate, self._canceller.cancel, self._intake.take)
         self._sending: set[asyncio.Task[None]] = set()
         self._leaving: set[UUID] = set()
+        self._sent: OrderedDict[str, NewOrder] = OrderedDict()
         self._refreshed_at = float("-inf")
 
     async def start(self) -> None:
@@ -159,8 +163,14 @@ class Executor:
             if order.order_hash is None or order.body is None:
                 log.error("order_without_bytes", order=str(order.id))
                 continue
+            if order.exposure_id is None:
+                self._remember(order.order_hash, order)
             signed = SignedOrder(client_order_id=order.id, order_hash=order.order_hash, body=order.body)
             self.spawn(self.deliver(order.account_id, signed, pass_of(order.origin, order.exposure_id)))
+
+    def sent_lately(self, order_hash: str) -> NewOrder | None:
+        """The order with this hash, if it is no hedge, and this process sent it and still remembers."""
+        return self._sent.get(order_hash)
 
     def announce(self, rows: Sequence[OrderRow]) -> None:
         """Tell the bus where these orders stand, in the background. Returns at once and never raises."""
@@ -311,6 +321,11 @@ class Executor:
             sent_at=moment(started_ns),
             answered_at=moment(time.time_ns()),
         )
+
+    def _remember(self, order_hash: str, order: NewOrder) -> None:
+        self._sent[order_hash] = replace(order, body=None)
+        if len(self._sent) > _REMEMBERED:
+            self._sent.popitem(last=False)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._sending.discard(task)

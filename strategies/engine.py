@@ -20,7 +20,8 @@ from accounts.answers import Pool
 from accounts.executor import Executor
 from accounts.ledger.rows import OrderRow
 from strategies.announcements import exposure_changed
-from strategies.dispatch import SWEPT, Dispatched, Dispatcher
+from strategies.deciding import SWEPT
+from strategies.dispatch import Dispatched, Dispatcher
 from strategies.exposures import load_open_exposures
 from strategies.inbox import Inbox
 from strategies.specs import BookShelf, SpecBook

@@ -13,8 +13,8 @@ from uuid import UUID
 import msgspec
 from psycopg import AsyncConnection
 
-from accounts.ledger.fills import Closing, encode
 from accounts.ledger.fills import Opened as LedgerOpened
+from accounts.ledger.fills import encode
 from accounts.ledger.rows import Received
 from strategies.trips import Trips
 from trading.enums import Outcome, TradingState
@@ -205,16 +205,9 @@ async def opened_dispatch(trips: Trips) -> Opened:
     return _opened.decode(await trips.opened())
 
 
-async def close_dispatch(
-    trips: Trips,
-    closing: Closing,
-    updates: Sequence[ExposureUpdate],
-    decisions: Sequence[NewDecision],
-    now: datetime,
-) -> set[UUID]:
-    """Write and commit. Gives the orders this dispatch made; an id missing there was taken by another decision."""
-    inserted = await trips.commit(encode(closing), encode(updates), encode(decisions), now.isoformat().encode())
-    return set(_ids.decode(inserted))
+def inserted(answer: bytes) -> set[UUID]:
+    """The orders a dispatch made, from the answer to its writes; an id missing there was taken by another decision."""
+    return set(_ids.decode(answer))
 
 
 async def load_day_notional(

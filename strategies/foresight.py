@@ -1,26 +1,30 @@
-"""Foresight: what a fill will probably order, worked out and signed while the database is still answering.
+"""Foresight: what a fill will probably bring about, worked out while the database is still answering.
 
-Nothing is decided here. The decision is made on the locked rows; when it orders exactly what was foreseen, the
-signature is at hand, and when not, it is signed as ever. A signature is a function of order and market (RFC 6979, salt
-from the order's id), so a foreseen one is the one that would have been made.
+Nothing is decided here. The decision is made on the locked rows, with the same code; what was foreseen saves work
+where the decision comes to the same:
+
+    signatures  an order foreseen is signed already. A signature is a function of order and market (RFC 6979, salt from
+                the order's id), so it is the one that would have been made
+    writes      `dispatch_close` is sent before `dispatch_open` has answered (`Dispatcher`), and committed only when the
+                decision asks for exactly this
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from decimal import localcontext
 from uuid import UUID
 
 import msgspec
 import structlog
 
-from accounts.ledger.fills import PRECISION
-from accounts.ledger.rows import NewOrder, Received, RecordedFill
-from strategies.evaluation import Evaluation, evaluate
+from accounts.ledger.fills import FillBatch, Held, Moved
+from accounts.ledger.fills import Opened as LedgerOpened
+from accounts.ledger.rows import NewOrder, OrderProgress, Received
+from strategies.deciding import Decided, Written, decide, written
+from strategies.evaluation import Evaluation
 from strategies.exposures import ExposureRow
-from strategies.handlers.plan import Wake
-from strategies.surroundings import Surroundings
-from trading.enums import FeeKind, Settlement
+from strategies.surroundings import Surroundings, adjusted
+from trading.enums import OrderStatus, Outcome, Settlement
 from trading.errors import TradingError
 from trading.instruments import MarketSpec
 from trading.values import ZERO
@@ -28,35 +32,60 @@ from trading.values import ZERO
 log = structlog.get_logger()
 
 ALONE = 2
-"""Batches of so many executions are foreseen. In larger ones the time is better spent on the work itself."""
+"""So many executions of one account in one market are foreseen. In larger batches the time is better spent on the work
+itself."""
 _MOST = 1024
 
 _Prepare = Callable[[NewOrder, MarketSpec], NewOrder]
+_Sent = Callable[[str], NewOrder | None]
+_Key = tuple[UUID, str]
+
+
+class _Place(msgspec.Struct, kw_only=True):
+    """One account in one market, as the last dispatch left it."""
+
+    around: Surroundings
+    rows: dict[UUID, ExposureRow] = {}
+    """Exposures whose primary it is."""
+    held: dict[Outcome, Held] = {}
+    moved: dict[UUID, OrderProgress] = {}
+    """Its orders that the last fills moved and did not end."""
+    is_sure: bool = False
+    """The last guess here was right."""
 
 
 class Foresight:
-    """One dispatcher's memory of the exposures it looked at last, and what it signed ahead for the batch in hand."""
+    """One dispatcher's memory of the exposures it looked at last, and what it foresaw for the batch in hand."""
 
-    def __init__(self, prepare: _Prepare, specs: Mapping[str, MarketSpec]) -> None:
+    def __init__(self, prepare: _Prepare, sent_lately: _Sent, specs: Mapping[str, MarketSpec]) -> None:
         self._prepare = prepare
+        self._sent_lately = sent_lately
         self._specs = specs
-        self._rows: OrderedDict[tuple[UUID, str], dict[UUID, ExposureRow]] = OrderedDict()
-        self._around: dict[tuple[UUID, str], Surroundings] = {}
+        self._places: OrderedDict[_Key, _Place] = OrderedDict()
         self._signed: dict[NewOrder, tuple[MarketSpec, NewOrder]] = {}
+        self._key: _Key | None = None
+        self._guess: Written | None = None
 
-    def foresee(self, executions: Sequence[Received], now: datetime) -> None:
-        """Sign what these executions will order if nothing else has changed. Never raises."""
+    def foresee(self, executions: Sequence[Received], now: datetime) -> Written | None:
+        """Sign what these executions will order if nothing else has changed, and give what will then be written;
+        None where the last guess was wrong, or there is none. Never raises.
+        """
         self._signed.clear()
-        if len(executions) > ALONE:
-            return
+        self._guess, self._key = None, None
+        keys = {(execution.account_id, execution.market_key) for execution in executions}
+        if len(keys) != 1 or len(executions) > ALONE:
+            return None
+        self._key = keys.pop()
+        place = self._places.get(self._key)
+        if place is None:
+            return None
         try:
-            with localcontext(prec=PRECISION):
-                for execution in executions:
-                    self._foresee(execution, now)
+            self._guess = self._foresee(executions, place, now)
         except TradingError:
-            return  # The account cannot sign now: the decision will say so.
+            return None  # The account cannot sign now: the decision will say so.
         except Exception as error:
             log.warning("not_foreseen", error=type(error).__name__)  # a guess from what may be long gone
+        return self._guess if place.is_sure else None
 
     def sign(self, order: NewOrder) -> NewOrder:
         """The order signed, now or ahead. Raises a TradingError when its account cannot sign now."""
@@ -74,37 +103,75 @@ class Foresight:
             sender=signed.sender,
         )
 
-    def remember(self, evaluations: Sequence[Evaluation], around: Surroundings) -> None:
-        """Keep how a small batch left its exposures."""
-        if len(evaluations) > 2 * ALONE:
+    def remember(self, decided: Decided, batch: FillBatch, writes: Written) -> None:
+        """Keep how a small batch left its exposures and positions, and whether it was foreseen."""
+        if len(decided.evaluations) > 2 * ALONE:
             return
-        for evaluation in evaluations:
+        for evaluation in decided.evaluations:
             row = evaluation.row
-            key = (row.primary_id, row.market_key)
-            self._rows.setdefault(key, {})[row.id] = _left(evaluation)
-            self._rows.move_to_end(key)
-            self._around[key] = around
-        while len(self._rows) > _MOST:
-            key, _ = self._rows.popitem(last=False)
-            del self._around[key]
+            place = self._place((row.primary_id, row.market_key), decided.around)
+            place.rows[row.id] = _left(evaluation)
+        for held in batch.moved():
+            at = self._places.get((held.account_id, held.market_key))
+            if at is not None:
+                at.held[held.outcome] = held
+        foreseen = self._places.get(self._key) if self._key is not None else None
+        if foreseen is not None:
+            foreseen.is_sure = self._guess == writes
+            foreseen.moved = {order.id: order for order in batch.progress() if order.filled < order.size}
+        while len(self._places) > _MOST:
+            self._places.popitem(last=False)
 
-    def _foresee(self, execution: Received, now: datetime) -> None:
-        key = (execution.account_id, execution.market_key)
-        rows = self._rows.get(key)
-        if rows is None or execution.settlement is not Settlement.MATCHED:
-            return
-        around = msgspec.structs.replace(self._around[key], now=now)
-        fill = _fill(execution)
-        for row in rows.values():
-            evaluation = evaluate(row, [fill], Wake(cause=fill_cause([fill])), around, cause_at=fill.received_at)
-            for order in evaluation.orders:
-                market = self._specs[order.market_key]
-                self._signed[order] = (market, self._prepare(order, market))
+    def _place(self, key: _Key, around: Surroundings) -> _Place:
+        place = self._places.setdefault(key, _Place(around=around))
+        place.around = around
+        self._places.move_to_end(key)
+        return place
 
+    def _foresee(self, executions: Sequence[Received], place: _Place, now: datetime) -> Written | None:
+        held = [place.held.get(execution.outcome) for execution in executions]
+        if None in held or any(execution.settlement is not Settlement.MATCHED for execution in executions):
+            return None
+        own = {execution.order_hash: self._own(execution, place) for execution in executions}
+        rows = sorted(place.rows.values(), key=lambda row: row.id)
+        batch = FillBatch(executions)
+        batch.apply(
+            LedgerOpened(
+                orders=[order for order in own.values() if order is not None],
+                fills=[_moved(execution, own[execution.order_hash]) for execution in batch.executions],
+                settled=[],
+                positions=[position for position in held if position is not None],
+            )
+        )
+        around = msgspec.structs.replace(
+            place.around, now=now, open_orders=adjusted(place.around.open_orders, batch.progress())
+        )
+        decided = decide(rows, batch.fills, around, self._sign_ahead, wakes={}, rejections={})
+        return written(batch, decided, now)
 
-def fill_cause(fills: Sequence[RecordedFill]) -> str:
-    """The cause of a decision that these fills brought about: the last of them."""
-    return f"fill:{fills[-1].trade_id}:{fills[-1].settlement}"
+    def _own(self, execution: Received, place: _Place) -> OrderProgress | None:
+        """The order of ours that was filled, as it probably stands."""
+        order = self._sent_lately(execution.order_hash)
+        if order is None or order.account_id != execution.account_id:
+            return None
+        return place.moved.get(order.id) or OrderProgress(
+            order.id,
+            order.exposure_id,
+            order.account_id,
+            order.market_key,
+            order.outcome.value,
+            order.action.value,
+            order.price,
+            order.size,
+            ZERO,
+            OrderStatus.ACCEPTED.value,
+        )
+
+    def _sign_ahead(self, order: NewOrder) -> NewOrder:
+        market = self._specs[order.market_key]
+        signed = self._prepare(order, market)
+        self._signed[order] = (market, signed)
+        return signed
 
 
 def _left(evaluation: Evaluation) -> ExposureRow:
@@ -128,20 +195,21 @@ def _left(evaluation: Evaluation) -> ExposureRow:
     )
 
 
-def _fill(execution: Received) -> RecordedFill:
-    """The execution as the ledger will record it, if it is new and no order of ours."""
-    return RecordedFill(
+def _moved(execution: Received, order: OrderProgress | None) -> Moved:
+    """The execution as the ledger will answer with it, if it is new and `order` is whose it is."""
+    return Moved(
         trade_id=execution.trade_id,
         account_id=execution.account_id,
         market_key=execution.market_key,
-        order_id=None,
-        exposure_id=None,
+        order_id=None if order is None else order.id,
+        exposure_id=None if order is None else order.exposure_id,
         strategy_id=None,
         outcome=execution.outcome,
         action=execution.action,
         price=execution.price,
-        shares=execution.size,
-        share_fee=(execution.fee or ZERO) if execution.fee_kind is FeeKind.SHARES else ZERO,
+        size=execution.size,
+        fee=execution.fee or ZERO,
+        fee_kind=execution.fee_kind,
         settlement=execution.settlement,
         received_at=execution.received_at,
     )

@@ -121,6 +121,10 @@ class FillBatch:
         """The orders these fills moved, as they will stand."""
         return [self._orders[order_id] for order_id in sorted(self._moved_orders)]
 
+    def moved(self) -> list[Held]:
+        """The positions these fills moved, as they will stand."""
+        return [_held(key, self._positions[key]) for key in sorted(self._moved_positions)]
+
     def closing(self, orders: Sequence[NewOrder] = ()) -> Closing:
         """What `ledger_close` is to write, with these new orders."""
         return Closing(
@@ -133,7 +137,7 @@ class FillBatch:
                 )
                 for order in self.progress()
             ],
-            positions=[_held(key, self._positions[key]) for key in sorted(self._moved_positions)],
+            positions=self.moved(),
             orders=orders,
         )
 

@@ -42,6 +42,7 @@ class KeepingSigner:
         )
         self._signer = order_signer(Platform.PREDICT, credentials, endpoints)
         self.sent: list[NewOrder] = []
+        self.lately: list[NewOrder] = []
         self.available = True
 
     def prepare(self, order: NewOrder, market: MarketSpec) -> NewOrder:
@@ -70,6 +71,9 @@ class KeepingSigner:
 
     def send(self, orders: Sequence[NewOrder]) -> None:
         self.sent += orders
+
+    def sent_lately(self, order_hash: str) -> NewOrder | None:
+        return next((order for order in self.lately if order.order_hash == order_hash), None)
 
 
 @pytest.fixture

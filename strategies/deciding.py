@@ -1,0 +1,147 @@
+"""Every exposure of one transaction, decided one after the other, and its orders signed. Pure, but for the signature.
+
+The dispatch decides with it on the rows it holds locked, and foresight on the rows it remembers, so that both come to
+the same bytes from the same facts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import localcontext
+from uuid import UUID
+
+import msgspec
+
+from accounts.ledger.fills import PRECISION, Closing, FillBatch, encode
+from accounts.ledger.rows import NewOrder, RecordedFill
+from strategies.evaluation import Evaluation, evaluate
+from strategies.exposures import ExposureRow, ExposureUpdate, NewDecision, OpenOrder
+from strategies.handlers.plan import Wake
+from strategies.surroundings import Surroundings
+from strategies.trips import Writes
+from strategies.watching import REJECTED
+from trading.enums import Action, OrderStatus
+from trading.errors import TradingError
+from trading.values import ZERO
+
+SWEPT = "swept"
+"""The wake of an exposure whose late fills were just looked for."""
+
+Sign = Callable[[NewOrder], NewOrder]
+
+
+class Decided(msgspec.Struct, frozen=True, kw_only=True):
+    """What the exposures concerned came to."""
+
+    evaluations: list[Evaluation]
+    sent: list[NewOrder]
+    """Signed, and not committed yet."""
+    around: Surroundings
+    """The surroundings with these orders among the open ones."""
+
+    @property
+    def denied(self) -> list[NewOrder]:
+        """Orders our own limits refused."""
+        return [order for evaluation in self.evaluations for order in evaluation.denied]
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What `dispatch_close` writes. Two are equal when they write the same values, signatures included."""
+
+    closing: Closing
+    updates: list[ExposureUpdate]
+    decisions: list[NewDecision]
+    at: datetime
+
+    def encoded(self) -> Writes:
+        """As the statement takes it."""
+        return encode(self.closing), encode(self.updates), encode(self.decisions), self.at.isoformat().encode()
+
+
+def decide(
+    rows: Sequence[ExposureRow],
+    fills: Sequence[RecordedFill],
+    around: Surroundings,
+    sign: Sign,
+    *,
+    wakes: Mapping[UUID, str],
+    rejections: Mapping[UUID, str],
+) -> Decided:
+    """Evaluate the exposures that `fills`, `wakes` or `rejections` (by exposure) concern.
+
+    `sign` raises a TradingError for an order whose account cannot sign now: then the exposure only records.
+    """
+    ordered = sorted(fills, key=lambda fill: (fill.received_at, fill.trade_id))
+    evaluations: list[Evaluation] = []
+    sent: list[NewOrder] = []
+    with localcontext(prec=PRECISION):
+        for row in rows:
+            moving = [fill for fill in ordered if _concerns(fill, row)]
+            if not moving and row.id not in wakes and row.id not in rejections:
+                continue
+            if moving:
+                cause = f"fill:{moving[-1].trade_id}:{moving[-1].settlement}"
+                # A settlement's correction came long after its fill: it starts no clock.
+                cause_at = min((fill.received_at for fill in moving if fill.shares > 0), default=None)
+            else:
+                cause, cause_at = f"{wakes.get(row.id, 'rejected')}:{row.id}:{row.revision}", None
+            slug = rejections.get(row.id, "")
+            hold = f"{REJECTED}{slug}" if slug and not moving else ""
+            wake = Wake(cause=cause, is_swept=wakes.get(row.id) == SWEPT)
+            evaluation = evaluate(row, moving, wake, around, hold=hold, rejected=slug, cause_at=cause_at)
+            try:
+                orders = [sign(order) for order in evaluation.orders]
+            except TradingError as error:
+                orders = []
+                evaluation = evaluate(row, moving, wake, around, hold=f"not_signed: {error}", cause_at=cause_at)
+            if evaluation.changed or moving:
+                evaluations.append(evaluation)
+                sent += orders
+                around = _with_planned(around, evaluation)
+    return Decided(evaluations=evaluations, sent=sent, around=around)
+
+
+def written(batch: FillBatch, decided: Decided, now: datetime) -> Written:
+    """What is to be written of it."""
+    return Written(
+        closing=batch.closing([*decided.sent, *decided.denied]),
+        updates=[evaluation.update for evaluation in decided.evaluations],
+        decisions=[evaluation.decision for evaluation in decided.evaluations if evaluation.decision is not None],
+        at=now,
+    )
+
+
+def _concerns(fill: RecordedFill, row: ExposureRow) -> bool:
+    if fill.market_key != row.market_key or not (fill.shares or fill.share_fee):
+        return False
+    if fill.exposure_id is None:
+        return fill.account_id == row.primary_id
+    return fill.exposure_id == row.id
+
+
+def _with_planned(around: Surroundings, evaluation: Evaluation) -> Surroundings:
+    """The surroundings once this exposure's new orders are among the open ones: the next one must not cross them, nor
+    spend what they spend."""
+    if not evaluation.orders:
+        return around
+    funds, day = dict(around.funds), dict(around.day_notional)
+    for order in evaluation.orders:
+        notional, key = order.price * order.size, (order.account_id, order.strategy_id)
+        day[key] = day.get(key, ZERO) + notional
+        if order.action is Action.BUY and order.account_id in funds:
+            funds[order.account_id] -= notional
+    planned = [
+        OpenOrder(
+            order.id,
+            order.exposure_id,
+            order.account_id,
+            order.market_key,
+            order.outcome.value,
+            order.action.value,
+            order.price,
+            order.size,
+            OrderStatus.SUBMITTED.value,
+            False,
+        )
+        for order in evaluation.orders
+    ]
+    return msgspec.structs.replace(around, open_orders=[*around.open_orders, *planned], funds=funds, day_notional=day)
