@@ -9,61 +9,72 @@ DECLARE
     wanted uuid[] := ids;
     exposures json;
     markets text[];
+    judged text[];
     has_ladder boolean;
-    open_orders json;
-    positions json;
     accounts json := '[]';
     tradable uuid[];
     bounds json := '[]';
-    funds json;
 BEGIN
     IF jsonb_array_length(executions) > 0 THEN
         ledger := ledger_open(executions, at);
 
         -- The pairs of the touched accounts, as they stand now: a strategy just started or changed counts at once.
-        INSERT INTO strategies_exposure (
-            id, strategy_id, pair_id, market_id, primary_account_id, hedge_account_id, "primary", hedged, lots,
-            in_flight, need, rung, rung_owed, unhedged, at_risk, reason, revision, created_at, updated_at
-        )
-        SELECT gen_random_uuid(), s.id, d.pair_id, t.market_key, d.primary_id, d.hedge_id, 0, 0, '[]', 0, 0, 0, 0, 0, 0,
-            '', 0, at, at
-        FROM (
-            SELECT DISTINCT i.account_id, i.market_key
-            FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
-        ) t
-        JOIN markets_market m ON m.id = t.market_key
-        JOIN LATERAL (
-            SELECT p.id AS pair_id, p.strategy_id, p.primary_id, p.hedge_id, false AS mirrored
-            FROM strategies_pair p WHERE p.primary_id = t.account_id AND p.enabled
-            UNION ALL
-            SELECT p.id, p.strategy_id, p.hedge_id, p.primary_id, true
-            FROM strategies_pair p WHERE p.hedge_id = t.account_id AND p.enabled
-        ) d ON true
-        JOIN strategies_strategy s ON s.id = d.strategy_id
-        WHERE s.started_at IS NOT NULL
-          AND (NOT d.mirrored OR coalesce((s.config ->> 'mutual')::boolean, false))
-          AND (coalesce(jsonb_array_length(s.config -> 'markets'), 0) = 0 OR s.config -> 'markets' ? m.market_id)
-          AND NOT EXISTS (
-            SELECT 1 FROM strategies_exposure e
-            WHERE e.pair_id = d.pair_id AND e.market_id = t.market_key AND e.primary_account_id = d.primary_id
-          )
-        ON CONFLICT DO NOTHING;
+        IF EXISTS (
+            SELECT 1 FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
+            JOIN LATERAL (
+                SELECT p.id FROM strategies_pair p WHERE p.primary_id = i.account_id AND p.enabled
+                UNION ALL
+                SELECT p.id FROM strategies_pair p JOIN strategies_strategy s ON s.id = p.strategy_id
+                WHERE p.hedge_id = i.account_id AND p.enabled AND (s.config ->> 'mutual')::boolean
+            ) p ON true
+            WHERE NOT EXISTS (
+                SELECT 1 FROM strategies_exposure e
+                WHERE e.pair_id = p.id AND e.market_id = i.market_key AND e.primary_account_id = i.account_id
+            )
+        ) THEN
+            INSERT INTO strategies_exposure (
+                id, strategy_id, pair_id, market_id, primary_account_id, hedge_account_id, "primary", hedged, lots,
+                in_flight, need, rung, rung_owed, unhedged, at_risk, reason, revision, created_at, updated_at
+            )
+            SELECT gen_random_uuid(), s.id, d.pair_id, t.market_key, d.primary_id, d.hedge_id, 0, 0, '[]', 0, 0, 0, 0, 0, 0,
+                '', 0, at, at
+            FROM (
+                SELECT DISTINCT i.account_id, i.market_key
+                FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
+            ) t
+            JOIN markets_market m ON m.id = t.market_key
+            JOIN LATERAL (
+                SELECT p.id AS pair_id, p.strategy_id, p.primary_id, p.hedge_id, false AS mirrored
+                FROM strategies_pair p WHERE p.primary_id = t.account_id AND p.enabled
+                UNION ALL
+                SELECT p.id, p.strategy_id, p.hedge_id, p.primary_id, true
+                FROM strategies_pair p WHERE p.hedge_id = t.account_id AND p.enabled
+            ) d ON true
+            JOIN strategies_strategy s ON s.id = d.strategy_id
+            WHERE s.started_at IS NOT NULL
+              AND (NOT d.mirrored OR coalesce((s.config ->> 'mutual')::boolean, false))
+              AND (coalesce(jsonb_array_length(s.config -> 'markets'), 0) = 0 OR s.config -> 'markets' ? m.market_id)
+              AND NOT EXISTS (
+                SELECT 1 FROM strategies_exposure e
+                WHERE e.pair_id = d.pair_id AND e.market_id = t.market_key AND e.primary_account_id = d.primary_id
+              )
+            ON CONFLICT DO NOTHING;
+        END IF;
 
         wanted := wanted || ARRAY(
             SELECT e.id
             FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
             JOIN strategies_exposure e ON e.primary_account_id = i.account_id AND e.market_id = i.market_key
             UNION
-            SELECT o.exposure_id FROM accounts_order o
-            WHERE o.exposure_id IS NOT NULL AND o.order_hash = ANY(
-                ARRAY(SELECT i.order_hash FROM jsonb_to_recordset(executions) AS i(order_hash text))
-            )
+            SELECT o.exposure_id FROM json_to_recordset(ledger -> 'orders') AS o(exposure_id uuid)
+            WHERE o.exposure_id IS NOT NULL
         );
     END IF;
 
     SELECT coalesce(json_agg(row_to_json(r)), '[]'), array_agg(DISTINCT r.market_key), bool_or(r.has_ladder),
-        array_agg(DISTINCT r.hedge_id)
-    INTO exposures, markets, has_ladder, tradable FROM (
+        array_agg(DISTINCT r.hedge_id),
+        array_agg(DISTINCT r.market_key) FILTER (WHERE r.strategy_state <> 'halted' AND r.pair_enabled)
+    INTO exposures, markets, has_ladder, tradable, judged FROM (
         SELECT e.id, e.strategy_id, e.pair_id, e.market_id AS market_key, e.primary_account_id AS primary_id,
             e.hedge_account_id AS hedge_id, e."primary", e.hedged, e.lots, e.in_flight, e.need, e.rung, e.rung_since,
             e.next_rung, e.rung_owed, e.reason, e.unhedged_since, e.dust_since, e.revision, s.name AS strategy_name,
@@ -106,39 +117,8 @@ BEGIN
     -- orders that would cross must not both be judged before either is written. Last of all locks, and by key, so that
     -- nobody waits in a circle: the intake holds nothing else when it asks for its one.
     PERFORM pg_advisory_xact_lock(locks.key) FROM (
-        SELECT DISTINCT hashtextextended('orders:' || e.market_id, 0) AS key
-        FROM strategies_exposure e
-        JOIN strategies_strategy s ON s.id = e.strategy_id
-        JOIN strategies_pair p ON p.id = e.pair_id
-        WHERE e.id = ANY(wanted) AND s.state <> 'halted' AND p.enabled
-        ORDER BY key
+        SELECT hashtextextended('orders:' || market_key, 0) AS key FROM unnest(judged) AS market_key ORDER BY key
     ) locks;
-
-    -- Read after the locks: what other dispatches planned for these exposures is in here. A hedge whose end is doubted
-    -- (accounts/ends.py) may have filled without our knowing: what is left of it is in flight still.
-    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO open_orders FROM (
-        SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
-            o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested
-        FROM accounts_order o
-        WHERE o.market_id = ANY(markets)
-          AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
-        UNION ALL
-        SELECT o.id, o.exposure_id, o.account_id, o.market_id, o.outcome, o.action, o.price, o.size - o.filled, o.status,
-            true
-        FROM accounts_order o
-        WHERE o.market_id = ANY(markets) AND o.doubted_since IS NOT NULL
-          AND o.status IN ('cancelled', 'expired') AND o.filled < o.size
-    ) r;
-
-    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO positions FROM (
-        SELECT p.account_id, p.market_id AS market_key, p.outcome, p.size, coalesce((
-            SELECT sum(f.size) FROM accounts_fill f
-            WHERE f.settlement = 'matched' AND f.action = 'buy'
-              AND f.account_id = p.account_id AND f.market_id = p.market_id AND f.outcome = p.outcome
-        ), 0) AS unsettled
-        FROM accounts_position p
-        WHERE p.account_id = ANY(tradable) AND p.market_id = ANY(markets) AND p.size <> 0
-    ) r;
 
     -- What all our accounts together may hold there, and do hold; only where somebody set a limit.
     IF EXISTS (SELECT 1 FROM markets_marketlimit) THEN
@@ -151,15 +131,46 @@ BEGIN
         ) r;
     END IF;
 
-    SELECT coalesce(json_agg(row_to_json(r)), '[]') INTO funds FROM (
-        SELECT f.account_id, f.free FROM account_funds(tradable, at - interval '2 minutes') f
-    ) r;
-
-    RETURN json_build_object(
-        'ledger', ledger, 'exposures', exposures, 'open_orders', open_orders, 'positions', positions,
-        'accounts', accounts, 'bounds', bounds, 'funds', funds,
-        'venues', (SELECT coalesce(json_object_agg(v.platform, v.state), '{}') FROM markets_venuestate v),
-        'desk_state', coalesce((SELECT d.state FROM accounts_desk d WHERE d.id = 1), 'halted')
+    -- Read after the locks: what other dispatches planned for these exposures is in here.
+    RETURN (
+        SELECT json_build_object(
+            'ledger', ledger, 'exposures', exposures, 'accounts', accounts, 'bounds', bounds,
+            'open_orders', (
+                SELECT coalesce(json_agg(row_to_json(r)), '[]') FROM (
+                    SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
+                        o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested
+                    FROM accounts_order o
+                    WHERE o.market_id = ANY(markets)
+                      AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+                    UNION ALL
+                    -- A hedge whose end is doubted (accounts/ends.py) may have filled without our knowing: what is left
+                    -- of it is in flight still.
+                    SELECT o.id, o.exposure_id, o.account_id, o.market_id, o.outcome, o.action, o.price,
+                        o.size - o.filled, o.status, true
+                    FROM accounts_order o
+                    WHERE o.market_id = ANY(markets) AND o.doubted_since IS NOT NULL
+                      AND o.status IN ('cancelled', 'expired') AND o.filled < o.size
+                ) r
+            ),
+            'positions', (
+                SELECT coalesce(json_agg(row_to_json(r)), '[]') FROM (
+                    SELECT p.account_id, p.market_id AS market_key, p.outcome, p.size, coalesce((
+                        SELECT sum(f.size) FROM accounts_fill f
+                        WHERE f.settlement = 'matched' AND f.action = 'buy'
+                          AND f.account_id = p.account_id AND f.market_id = p.market_id AND f.outcome = p.outcome
+                    ), 0) AS unsettled
+                    FROM accounts_position p
+                    WHERE p.account_id = ANY(tradable) AND p.market_id = ANY(markets) AND p.size <> 0
+                ) r
+            ),
+            'funds', (
+                SELECT coalesce(json_agg(row_to_json(r)), '[]') FROM (
+                    SELECT f.account_id, f.free FROM account_funds(tradable, at - interval '2 minutes') f
+                ) r
+            ),
+            'venues', (SELECT coalesce(json_object_agg(v.platform, v.state), '{}') FROM markets_venuestate v),
+            'desk_state', coalesce((SELECT d.state FROM accounts_desk d WHERE d.id = 1), 'halted')
+        )
     );
 END
 $$;

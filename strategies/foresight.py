@@ -25,7 +25,6 @@ from strategies.evaluation import Evaluation
 from strategies.exposures import ExposureRow
 from strategies.surroundings import Surroundings, adjusted
 from trading.enums import OrderStatus, Outcome, Settlement
-from trading.errors import TradingError
 from trading.instruments import MarketSpec
 from trading.values import ZERO
 
@@ -81,8 +80,6 @@ class Foresight:
             return None
         try:
             self._guess = self._foresee(executions, place, now)
-        except TradingError:
-            return None  # The account cannot sign now: the decision will say so.
         except Exception as error:
             log.warning("not_foreseen", error=type(error).__name__)  # a guess from what may be long gone
         return self._guess if place.is_sure else None

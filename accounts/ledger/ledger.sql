@@ -5,28 +5,27 @@
 CREATE OR REPLACE FUNCTION ledger_open(executions jsonb, at timestamptz) RETURNS json
 LANGUAGE plpgsql AS $$
 DECLARE
+    hashes text[];
+    wanted int;
+    has_word boolean;
     orders json;
     fills json;
     settled json := '[]';
     positions json;
+    locked int;
 BEGIN
-    -- A fill in a market the catalogue has not met is still a fill: it gets a row that trades nothing until synced.
-    INSERT INTO markets_market (
-        id, platform, market_id, title, question, slug, category, status, yes_token, no_token, condition_id, tick, lot,
-        min_size, min_value, fee_rate_bps, is_neg_risk, is_yield_bearing
-    )
-    SELECT DISTINCT i.market_key, split_part(i.market_key, ':', 1),
-        substr(i.market_key, position(':' IN i.market_key) + 1), i.market_key, '', '', '', 'closed', '', '', '',
-        0, 0, 0, 0, 0, false, false
-    FROM jsonb_to_recordset(executions) AS i(market_key text)
-    WHERE NOT EXISTS (SELECT 1 FROM markets_market m WHERE m.id = i.market_key)
-    ON CONFLICT DO NOTHING;
+    SELECT array_agg(i.order_hash), count(DISTINCT (i.account_id, i.market_key, i.outcome)),
+        bool_or(i.settlement <> 'matched')
+    INTO hashes, wanted, has_word
+    FROM jsonb_to_recordset(executions) AS i(
+        account_id uuid, market_key text, outcome text, order_hash text, settlement text
+    );
 
     SELECT coalesce(json_agg(row_to_json(o)), '[]') INTO orders FROM (
         SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price, o.size,
             o.filled, o.status
         FROM accounts_order o
-        WHERE o.order_hash = ANY(ARRAY(SELECT i.order_hash FROM jsonb_to_recordset(executions) AS i(order_hash text)))
+        WHERE o.order_hash = ANY(hashes)
         ORDER BY o.id FOR UPDATE
     ) o;
 
@@ -55,7 +54,7 @@ BEGIN
         FROM f LEFT JOIN accounts_order o ON o.id = f.order_id
     ) r;
 
-    IF EXISTS (SELECT 1 FROM jsonb_to_recordset(executions) AS i(settlement text) WHERE i.settlement <> 'matched') THEN
+    IF has_word THEN
         WITH prior AS (
             SELECT f.id, f.settlement, coalesce(f.fee, 0) AS fee, f.fee_kind, i.settlement AS settled_as,
                 i.fee AS new_fee, i.fee_kind AS new_fee_kind, i.liquidity AS new_liquidity,
@@ -93,25 +92,36 @@ BEGIN
         ) r;
     END IF;
 
-    -- The row must exist before it is locked: two first fills must not both start from nothing.
-    INSERT INTO accounts_position (account_id, market_id, outcome, size, cost, realized, fees, cash, updated_at)
-    SELECT DISTINCT i.account_id, i.market_key, i.outcome, 0, 0, 0, 0, 0, at
-    FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text, outcome text)
-    WHERE NOT EXISTS (
-        SELECT 1 FROM accounts_position p
-        WHERE p.account_id = i.account_id AND p.market_id = i.market_key AND p.outcome = i.outcome
-    )
-    ON CONFLICT DO NOTHING;
+    -- A position must be a row before it is locked: two first fills must not both start from nothing. So the first look
+    -- may find too few; then the rows are made, and the market's before them.
+    LOOP
+        SELECT coalesce(json_agg(row_to_json(p)), '[]'), count(*) INTO positions, locked FROM (
+            SELECT p.account_id, p.market_id AS market_key, p.outcome, p.size, p.cost, p.realized, p.fees, p.cash
+            FROM accounts_position p
+            WHERE (p.account_id, p.market_id, p.outcome) IN (
+                SELECT i.account_id, i.market_key, i.outcome
+                FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text, outcome text)
+            )
+            ORDER BY p.id FOR UPDATE
+        ) p;
+        EXIT WHEN locked = wanted;
 
-    SELECT coalesce(json_agg(row_to_json(p)), '[]') INTO positions FROM (
-        SELECT p.account_id, p.market_id AS market_key, p.outcome, p.size, p.cost, p.realized, p.fees, p.cash
-        FROM accounts_position p
-        WHERE (p.account_id, p.market_id, p.outcome) IN (
-            SELECT i.account_id, i.market_key, i.outcome
-            FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text, outcome text)
+        -- A fill in a market the catalogue has not met is still a fill: it gets a row that trades nothing until synced.
+        INSERT INTO markets_market (
+            id, platform, market_id, title, question, slug, category, status, yes_token, no_token, condition_id, tick,
+            lot, min_size, min_value, fee_rate_bps, is_neg_risk, is_yield_bearing
         )
-        ORDER BY p.id FOR UPDATE
-    ) p;
+        SELECT DISTINCT i.market_key, split_part(i.market_key, ':', 1),
+            substr(i.market_key, position(':' IN i.market_key) + 1), i.market_key, '', '', '', 'closed', '', '', '',
+            0, 0, 0, 0, 0, false, false
+        FROM jsonb_to_recordset(executions) AS i(market_key text)
+        ON CONFLICT DO NOTHING;
+
+        INSERT INTO accounts_position (account_id, market_id, outcome, size, cost, realized, fees, cash, updated_at)
+        SELECT DISTINCT i.account_id, i.market_key, i.outcome, 0, 0, 0, 0, 0, at
+        FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text, outcome text)
+        ON CONFLICT DO NOTHING;
+    END LOOP;
 
     RETURN json_build_object('orders', orders, 'fills', fills, 'settled', settled, 'positions', positions);
 END
