@@ -97,8 +97,8 @@ class Order(models.Model):
     """One order of ours, from intention to its end. The table is also the outbox the executor sends from."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False, help_text="The client order id.")
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
-    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, related_name="orders")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="orders")
+    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, db_index=False, related_name="orders")
     outcome = models.CharField(max_length=3, choices=choices(Outcome))
     action = models.CharField(max_length=4, choices=choices(Action))
     order_type = models.CharField(max_length=8, choices=choices(OrderType), default=OrderType.LIMIT.value)
@@ -117,7 +117,7 @@ class Order(models.Model):
     rung = models.SmallIntegerField(default=0)
     salt = models.BigIntegerField(default=0)
     expires_at_s = models.BigIntegerField(null=True, blank=True)
-    order_hash = models.CharField(max_length=66, null=True, blank=True, unique=True)
+    order_hash = models.CharField(max_length=66, null=True, blank=True)
     venue_order_id = models.CharField(max_length=80, blank=True)
     body = models.BinaryField(null=True, blank=True, help_text="The signed bytes, journaled before they leave.")
     sender = models.CharField(max_length=64, blank=True, help_text="The engine that sends it.")
@@ -138,6 +138,7 @@ class Order(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        constraints = [models.UniqueConstraint(fields=["order_hash"], name="order_hash_once")]
         indexes = [
             models.Index(
                 fields=["market", "account"],
@@ -156,6 +157,7 @@ class Order(models.Model):
                 condition=Q(action="buy", status__in=sorted(s.value for s in IN_FLIGHT)),
             ),
             models.Index(fields=["updated_at"], name="order_unannounced", condition=~Q(announced=models.F("status"))),
+            models.Index(fields=["market"], name="order_by_market"),
             models.Index(fields=["account", "-created_at"], name="order_by_account"),
             models.Index(fields=["exposure_id", "-created_at"], name="order_by_exposure"),
             models.Index(fields=["-created_at"], name="order_newest"),
@@ -168,8 +170,8 @@ class Order(models.Model):
 class Fill(models.Model):
     """One execution of one order of ours, once. Matched at the venue first, settled on the chain after."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="fills")
-    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, related_name="fills")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="fills")
+    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, db_index=False, related_name="fills")
     order = models.ForeignKey(Order, on_delete=models.PROTECT, null=True, blank=True, related_name="fills")
     exposure_id = models.UUIDField(null=True, blank=True, help_text="Set when the order was a hedge.")
     trade_id = models.CharField(max_length=160)
@@ -193,6 +195,7 @@ class Fill(models.Model):
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["account", "trade_id"], name="fill_once")]
         indexes = [
+            models.Index(fields=["market"], name="fill_by_market"),
             models.Index(fields=["order_hash"], name="fill_by_order_hash"),
             models.Index(fields=["-received_at"], name="fill_newest"),
             models.Index(fields=["settled_at"], name="fill_failed", condition=Q(settlement="failed")),
@@ -206,8 +209,8 @@ class Fill(models.Model):
 class Position(models.Model):
     """One account's shares of one outcome of one market, as the ledger's fills add up."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="positions")
-    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, related_name="positions")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="positions")
+    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, db_index=False, related_name="positions")
     outcome = models.CharField(max_length=3, choices=choices(Outcome))
     size = AmountField(default=Decimal(0))
     cost = AmountField(default=Decimal(0))
@@ -219,6 +222,7 @@ class Position(models.Model):
     class Meta:
         ordering = ["account", "market", "outcome"]
         constraints = [models.UniqueConstraint(fields=["account", "market", "outcome"], name="position_once")]
+        indexes = [models.Index(fields=["market"], name="position_by_market")]
 
     def __str__(self) -> str:
         return f"{self.size.normalize():f} {self.outcome}"

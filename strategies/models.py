@@ -58,9 +58,9 @@ class Exposure(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     strategy = models.ForeignKey(Strategy, on_delete=models.PROTECT, related_name="exposures")
-    pair = models.ForeignKey(Pair, on_delete=models.PROTECT, related_name="exposures")
-    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, related_name="exposures")
-    primary_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
+    pair = models.ForeignKey(Pair, on_delete=models.PROTECT, db_index=False, related_name="exposures")
+    market = models.ForeignKey("markets.Market", on_delete=models.PROTECT, db_index=False, related_name="exposures")
+    primary_account = models.ForeignKey(Account, on_delete=models.PROTECT, db_index=False, related_name="+")
     hedge_account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
     primary = AmountField(default=Decimal(0), help_text="Σ delta of the primary's fills, fees in shares taken off.")
     hedged = AmountField(default=Decimal(0), help_text="Σ delta of this strategy's own fills on the hedge account.")
@@ -86,7 +86,7 @@ class Exposure(models.Model):
         ]
         indexes = [
             models.Index(fields=["primary_account", "market"], name="exposure_by_primary"),
-            models.Index(fields=["-updated_at"], name="exposure_newest"),
+            models.Index(fields=["market"], name="exposure_by_market"),
         ]
 
     @property
@@ -102,7 +102,7 @@ class Exposure(models.Model):
 class Decision(models.Model):
     """One evaluation of one exposure: what was known, what was decided, and why."""
 
-    exposure = models.ForeignKey(Exposure, on_delete=models.CASCADE, related_name="decisions")
+    exposure = models.ForeignKey(Exposure, on_delete=models.CASCADE, db_index=False, related_name="decisions")
     cause = models.CharField(max_length=200)
     primary = AmountField()
     hedged = AmountField()
