@@ -59,7 +59,7 @@ class OrderAdmin(ReadOnlyAdmin):
         "status", "origin", DeniedBecause, ("created_at", admin.DateFieldListFilter), "account__platform", "mode",
     )  # fmt: skip
     search_fields = ("id",)
-    search_help_text = "An order's or exposure's id, an order hash, an account's name, or a market's id."
+    search_help_text = "An order's, exposure's or venue's id, an order hash, an account's name, or a market's id."
     search = staticmethod(search_orders)
     list_select_related = ("account", "market")
     ordering = ("-created_at",)

@@ -38,11 +38,16 @@ def of_account_or_market(rows: QuerySet[Any], term: str, *, by_title: bool = Fal
 
 
 def search_orders(rows: QuerySet[Order], term: str) -> QuerySet[Order]:
-    """By id, exposure, order hash, account or market."""
+    """By id, exposure, order hash, the venue's id, account or market."""
     try:
         wanted = UUID(term)
     except ValueError:
-        return rows.filter(order_hash=term) if term.startswith("0x") else of_account_or_market(rows, term)
+        if term.startswith("0x"):
+            return rows.filter(order_hash=term)
+        # A venue's ids may be as short as a market's: both are shown.
+        known = list(Order.objects.filter(venue_order_id=term).values_list("pk", flat=True)[:MOST_MARKETS])
+        found = of_account_or_market(rows, term)
+        return found | rows.filter(pk__in=known) if known else found
     return rows.filter(Q(pk=wanted) | Q(exposure_id=wanted))
 
 

@@ -161,6 +161,7 @@ class Order(models.Model):
             models.Index(fields=["account", "-created_at"], name="order_by_account"),
             models.Index(fields=["exposure_id", "-created_at"], name="order_by_exposure"),
             models.Index(fields=["-created_at"], name="order_newest"),
+            models.Index(fields=["venue_order_id"], name="order_by_venue_id", condition=~Q(venue_order_id="")),
         ]
 
     def __str__(self) -> str:

@@ -79,7 +79,7 @@ class OrderFilter:
             return Q(account__in=Account.objects.filter(name__icontains=self.account))
 
     def _search(self) -> Q:
-        """An exact id, hash or venue id: each has an index or is looked for among few."""
+        """An exact id, hash or venue's id: each has an index."""
         try:
             return Q(pk=UUID(self.q)) | Q(exposure_id=UUID(self.q))
         except ValueError:

@@ -31,6 +31,7 @@ SCHEDULE = {
     "sync-markets": every(60, "markets.tasks.sync_all_markets"),
     "record-prices": every(60, "markets.tasks.record_prices"),
     "trim-streams": every(30, "hedgerow.tasks.trim_streams"),
+    "go-on-replaying": every(10, "hedgerow.tasks.go_on_replaying"),
     "refresh-balances": every(30, "accounts.tasks.refresh_balances"),
     "record-equity": every(30, "accounts.tasks.record_equity"),
     "check-venue-positions": every(30, "strategies.tasks.check_venue_positions"),

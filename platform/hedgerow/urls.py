@@ -7,6 +7,7 @@ from django.urls import include, path
 from accounts import vault_page
 from hedgerow import (
     admin_dead_letters,
+    admin_replay,
     assets,
     charts,
     controls,
@@ -35,6 +36,7 @@ urlpatterns = [
     path("fills/<int:fill_id>/trace", trace.show_trace, name="trace"),
     path("telegram/", include("bot.urls")),
     path("admin/dead-letters/", admin.site.admin_view(admin_dead_letters.show_dead_letters), name="admin-dead-letters"),
+    path("admin/dead-letters/<str:token>/", admin.site.admin_view(admin_replay.show_replay), name="admin-replay"),
     path("admin/vault/", admin.site.admin_view(vault_page.show_vault), name="admin-vault"),
     path("admin/", admin.site.urls),
     path("login/", auth_views.LoginView.as_view(redirect_authenticated_user=True), name="login"),

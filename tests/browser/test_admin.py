@@ -1,6 +1,6 @@
 """The admin in a real browser: every page opens, light and dark, without an error or a policy violation.
 
-An action goes from the list through its confirmation to its audit entry; the strategy form, dead letters, the stop.
+An action goes from the list through its confirmation to its audit entry; the strategy form, the stop.
 
 With `HEDGEROW_PICTURES` set to a folder the first test leaves pictures of the main pages there.
 """
@@ -181,16 +181,3 @@ def test_desk_is_stopped_at_a_level_with_a_reason(log_in: LogIn, operator: User,
     assert Desk.objects.get().level == "cancel_all"
     page.goto("/admin/")
     expect(page.locator(".desk-tiles")).to_contain_text("cancel_all: browser drill")
-
-
-def test_dead_letters_are_replayed(log_in: LogIn, operator: User, desk: None, redis_url: str) -> None:
-    page = log_in("operator")
-    page.goto("/admin/dead-letters/")
-    page.locator("[name=letter]").nth(1).check()
-    page.get_by_role("button", name="Replay the marked…").click()
-    expect(page.locator(".desk-rows")).to_contain_text("no account a1")
-    page.fill("[name=reason]", "the account is there now")
-    page.get_by_role("button", name="Replay", exact=True).click()
-    expect(page.locator("body")).to_contain_text("1 of 1 are back on their streams")
-    with redis.Redis.from_url(redis_url) as bus:
-        assert bus.xlen(FILL_EVENTS) == 1

@@ -1,12 +1,10 @@
-"""Actions of the admin beyond accounts and strategies: the stop, alerts, orders, limits, dead letters. Each asks for a
-reason, checks the role, leaves an audit entry, and without either changes nothing."""
+"""Actions of the admin beyond accounts and strategies: the stop, alerts, orders, limits. Each asks for a reason, checks
+the role, leaves an audit entry, and without either changes nothing."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-import redis
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -17,28 +15,17 @@ from alerts.raising import raise_alert
 from identity.models import AuditEntry, User
 from identity.roles import record_role_permissions
 from markets.models import Market, MarketLimit, VenueState
-from streams.deadletters import load_dead_letters
-from streams.names import FIELD, dead_letter_stream
 from tests.admin_office import address_of
 from tests.desk_rows import add_fills, make_desk
 from trading.enums import Severity
-from trading.events import FILL_EVENTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 DESK = address_of(Desk, "1/")
-LETTERS = "/admin/dead-letters/"
 
 
 @pytest.fixture
 def roles() -> None:
     record_role_permissions()
-
-
-@pytest.fixture
-def bus(redis_url: str, settings) -> Iterator[redis.Redis]:  # type: ignore[no-untyped-def]
-    settings.REDIS_URL = redis_url
-    with redis.Redis.from_url(redis_url) as client:
-        yield client
 
 
 @pytest.fixture
@@ -133,11 +120,10 @@ def test_unknown_order_is_resolved_by_evidence_only(office: Client, order: Order
     assert audited("order.resolved") == [("operator", "the venue lists it as expired", "admin")]
 
 
-def test_viewer_can_do_none_of_this(client: Client, viewer: User, roles: None, order: Order, bus: redis.Redis) -> None:
+def test_viewer_can_do_none_of_this(client: Client, viewer: User, roles: None, order: Order) -> None:
     viewer.is_staff = True
     viewer.save()
     client.force_login(viewer)
-    plant(bus, b"{}")
     alert_id = raise_alert(Severity.WARNING, "unhedged", "predict-01", "for a test")
     done = {"confirmed": "yes", "reason": "mischief", "level": "no_new", "platform": "predict", "state": "halted"}
     tails = (f"{DESK}stop-desk/", f"{DESK}lift-stop/", f"{DESK}reduce-desk/", f"{DESK}change-venue/",
@@ -146,46 +132,5 @@ def test_viewer_can_do_none_of_this(client: Client, viewer: User, roles: None, o
              address_of(Market, "predict:100/limit-markets/"))  # fmt: skip
     for address in tails:
         assert client.post(address, done).status_code == 403, address
-    letter = load_dead_letters(bus)[0]
-    assert client.get(LETTERS).status_code == 200
-    chosen = {"letter": [f"{letter.stream} {letter.entry_id}"]}
-    assert client.post(LETTERS, done | chosen).status_code == 403
     assert not AuditEntry.objects.exists()
     assert not Desk.objects.get().stopped
-    assert bus.xlen(FILL_EVENTS) == 0
-
-
-def plant(bus: redis.Redis, body: bytes) -> None:
-    """A dead letter as a reader leaves it."""
-    bus.xadd(dead_letter_stream(FILL_EVENTS), {FIELD: body, b"group": b"strategies", b"reason": b"no account <a1>"})
-
-
-def test_dead_letters_are_shown_and_replayed_with_a_reason(office: Client, bus: redis.Redis) -> None:
-    assert b"Every message was handled" in office.get(LETTERS).content
-    plant(bus, b'{"type": "fill", "data": {"trade_id": "t-1", "api_key": "planted-secret"}}')
-    plant(bus, b"\xff not json")
-    page = office.get(LETTERS).content.decode()
-    assert "no account &lt;a1&gt;" in page
-    assert "t-1" in page
-    assert "planted-secret" not in page
-    assert "10 bytes that are not JSON" in page
-    letters = load_dead_letters(bus)
-    chosen = {"letter": [f"{letter.stream} {letter.entry_id}" for letter in letters]}
-    assert b"This puts back 2 messages" in office.post(LETTERS, chosen).content
-    office.post(LETTERS, chosen | {"confirmed": "yes", "reason": ""})
-    assert bus.xlen(FILL_EVENTS) == 0, "nothing is replayed without a reason"
-    office.post(LETTERS, chosen | {"confirmed": "yes", "reason": "the account is there now"})
-    bodies = [fields[FIELD] for _, fields in bus.xrange(FILL_EVENTS)]
-    assert bodies == [load.body for load in reversed(letters)], "the oldest first"
-    assert not load_dead_letters(bus)
-    assert audited("dead_letter.replayed") == [("operator", "the account is there now", "admin")] * 2
-    again = office.post(LETTERS, chosen | {"confirmed": "yes", "reason": "once more"}, follow=True)
-    assert b"still there" in again.content
-    assert bus.xlen(FILL_EVENTS) == 2
-
-
-def test_dead_letters_say_when_the_bus_is_away(office: Client, settings) -> None:  # type: ignore[no-untyped-def]
-    settings.REDIS_URL = "redis://127.0.0.1:9/0"
-    answer = office.get(LETTERS)
-    assert answer.status_code == 503
-    assert b"The bus does not answer" in answer.content

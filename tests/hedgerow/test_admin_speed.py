@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from django.contrib import admin
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -74,7 +74,7 @@ def test_every_long_list_costs_its_golden_queries(office: Client, rows: int, red
 def test_ten_thousand_rows_are_listed_without_a_count(office: Client, redis_url: str) -> None:
     make_rows(MANY)
     for model in LONG:
-        for query in ("", "?p=100", "?q=predict-01", "?q=0x" + "0" * 64, "?q=trade-77"):
+        for query in ("", "?p=100", "?q=predict-01", "?q=0x" + "0" * 64, "?q=trade-77", "?q=77"):
             asked = count_queries(office, address_of(model, query))
             counted = [sql for sql in asked if "COUNT(" in sql.upper() and "'denied'" not in sql]
             assert not counted, "only the orders denied within a day are counted, for their filter"
@@ -120,15 +120,42 @@ def leaves(node):  # type: ignore[no-untyped-def]
 @pytest.mark.django_db(transaction=True)
 def test_newest_page_is_read_by_index(office: Client, redis_url: str) -> None:
     make_rows(MANY)
+    analyze()
+    for model in LONG:
+        [plan] = plans_of(office, model, address_of(model))
+        assert f"Seq Scan on {model._meta.db_table}" not in plan, plan
+
+
+@pytest.mark.django_db(transaction=True)
+def test_order_is_found_by_its_venues_id_by_index(office: Client, redis_url: str) -> None:
+    make_rows(MANY)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE accounts_order SET venue_order_id = 'v-' || right(id::text, 12)")
+    analyze()
+    wanted = Order.objects.all()[MANY // 2]
+    for address, rows in (
+        (address_of(Order, f"?q={wanted.venue_order_id}"), f'href="{address_of(Order)}'),
+        (f"/orders/?part=list&q={wanted.venue_order_id}", 'id="order-'),
+    ):
+        found = office.get(address, headers={"HX-Request": "true"}).content.decode()
+        assert str(wanted.pk) in found
+        assert found.count(rows) < 5, "that one and no other"
+        plans = plans_of(office, Order, address)
+        assert any("order_by_venue_id" in plan for plan in plans), plans
+        assert not [plan for plan in plans if "Seq Scan on accounts_order" in plan], plans
+
+
+def analyze() -> None:
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE accounts_order, accounts_fill")
-    for model in LONG:
-        [sql] = [
-            sql
-            for sql in count_queries(office, address_of(model))
-            if f'FROM "{model._meta.db_table}"' in sql and "LIMIT" in sql
-        ]
-        with connection.cursor() as cursor:
-            cursor.execute(f"EXPLAIN {sql}")
-            plan = "\n".join(line for (line,) in cursor.fetchall())
-        assert f"Seq Scan on {model._meta.db_table}" not in plan, plan
+
+
+def plans_of(office: Client, model: type[Model], address: str) -> list[str]:
+    """How PostgreSQL reads the model's rows for this page, query by query."""
+    plans = []
+    for sql in count_queries(office, address):
+        if f'FROM "{model._meta.db_table}"' in sql and "LIMIT" in sql:
+            with connection.cursor() as cursor:
+                cursor.execute(f"EXPLAIN {sql}")
+                plans.append("\n".join(line for (line,) in cursor.fetchall()))
+    return plans

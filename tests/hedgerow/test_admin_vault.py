@@ -1,19 +1,15 @@
 """The vault's key in the admin: who may ask for a new one, what a worker is told, how the page follows it."""
 
-import json
-from base64 import b64decode
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from django.test import Client
 
 from accounts.models import SealedSecret
 from accounts.tasks import rotate_vault_key
 from accounts.vault import Opener, Sealer, VaultFiles, ensure_vault
 from accounts.vault_page import TASK
-from hedgerow.celery import app
 from identity.models import AuditEntry, User
 from identity.roles import record_role_permissions
 from tests.admin_office import API_KEY, PROXY, SECRETS, add_account
@@ -31,20 +27,6 @@ def files(tmp_path: Path, settings: Any, redis_url: str) -> VaultFiles:
     return made
 
 
-@pytest.fixture
-def waiting(redis_url: str) -> Any:
-    """What a worker would take: the arguments of each rotation asked for."""
-
-    def take() -> list[list[Any]]:
-        with redis.Redis.from_url(app.conf.broker_url) as bus:
-            told = [json.loads(message) for message in bus.lrange("celery:worker", 0, -1)]
-            bus.delete("celery:worker")
-        return [json.loads(b64decode(one["body"]))[0] for one in told if one["headers"]["task"] == TASK]
-
-    take()
-    return take
-
-
 def test_page_asks_and_a_worker_rotates(office: Client, files: VaultFiles, waiting: Any, settings: Any) -> None:
     add_account(office, api_key=API_KEY, proxy_url=PROXY)
     before = Sealer(files.public).fingerprint
@@ -54,7 +36,7 @@ def test_page_asks_and_a_worker_rotates(office: Client, files: VaultFiles, waiti
     asked = office.post(PAGE, {"reason": "somebody left"})
     assert asked.status_code == 302
     assert Sealer(files.public).fingerprint == before, "the web tier rotates nothing"
-    [args] = waiting()
+    [args] = waiting(TASK)
     followed = office.get(asked.headers["Location"])
     assert "waiting for a worker" in followed.content.decode()
     assert followed.headers["Refresh"] == "1"
@@ -86,7 +68,7 @@ def test_page_asks_and_a_worker_rotates(office: Client, files: VaultFiles, waiti
 
 def test_worker_without_the_private_key_says_so(office: Client, files: VaultFiles, waiting: Any) -> None:
     office.post(PAGE, {"reason": "a drill"})
-    [args] = waiting()
+    [args] = waiting(TASK)
     rotate_vault_key(*args)
     steps = load_steps(f"vault:{args[3]}")
     assert steps is not None
@@ -96,7 +78,7 @@ def test_worker_without_the_private_key_says_so(office: Client, files: VaultFile
 
 def test_rotation_wants_a_reason(office: Client, waiting: Any) -> None:
     assert b"This field is required" in office.post(PAGE, {"reason": ""}).content
-    assert waiting() == []
+    assert waiting(TASK) == []
     assert not AuditEntry.objects.filter(action__startswith="vault.").exists()
 
 
@@ -110,7 +92,7 @@ def test_only_an_admin_may_ask(client: Client, trader: User, viewer: User, waiti
         assert client.post(PAGE, {"reason": "mischief"}).status_code == 403
     client.logout()
     assert client.get(PAGE).status_code == 302
-    assert waiting() == []
+    assert waiting(TASK) == []
     assert not AuditEntry.objects.filter(action__startswith="vault.").exists()
 
 
@@ -120,4 +102,4 @@ def test_missing_vault_is_told(office: Client, files: VaultFiles, waiting: Any) 
     assert page.status_code == 200
     assert b"cannot read the vault key" in page.content
     assert office.post(PAGE, {"reason": "a drill"}).status_code == 200
-    assert waiting() == []
+    assert waiting(TASK) == []
