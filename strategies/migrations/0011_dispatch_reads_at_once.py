@@ -8,5 +8,5 @@ SQL = Path(__file__).resolve().parent.parent / "dispatch.sql"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("strategies", "0010_standing_functions"), ("accounts", "0013_ledger_looks_first")]
+    dependencies = [("strategies", "0010_standing_functions"), ("accounts", "0014_ledger_looks_first")]
     operations = [migrations.RunSQL(SQL.read_text(encoding="utf-8"), migrations.RunSQL.noop)]

@@ -8,5 +8,5 @@ SQL = Path(__file__).resolve().parent.parent / "ledger" / "ledger.sql"
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0012_standing_functions")]
+    dependencies = [("accounts", "0013_order_by_venue_id")]
     operations = [migrations.RunSQL(SQL.read_text(encoding="utf-8"), migrations.RunSQL.noop)]
