@@ -70,7 +70,7 @@ async def books() -> dict[str, Any]:
     return {
         "exposure": (exposure.primary, exposure.hedged, exposure.in_flight, exposure.need, exposure.lots),
         "positions": [(p.outcome, p.size, p.cost, p.cash) async for p in Position.objects.order_by("id")],
-        "orders": [(o.status, o.size, o.price, o.filled) async for o in Order.objects.order_by("created_at", "id")],
+        "orders": [(o.status, o.size, o.price, o.filled) async for o in Order.objects.order_by("size", "id")],
         "fills": await Fill.objects.acount(),
         "decisions": await Decision.objects.acount(),
     }
