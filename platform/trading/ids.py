@@ -4,11 +4,26 @@ A hedge order's id follows from (strategy, pair, market, cause, leg, rung); its 
 follow from that id: sending it twice is one order at the venue too.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID
 
 SALT_BOUND = 10**13
 """Salts stay below 10^13: Predict.fun is known to take 13-digit salts (venues/predict.md, 5.1)."""
+_KEPT = 32_768
+"""Ids whose written form is kept: those of the accounts, pairs and strategies at work."""
+
+
+@lru_cache(maxsize=_KEPT)
+def id_text(value: UUID) -> str:
+    """`str(value)`, for ids that are written with every order."""
+    return str(value)
+
+
+@lru_cache(maxsize=_KEPT)
+def id_from(text: str) -> UUID:
+    """`UUID(text)`, for ids that are read with every order."""
+    return UUID(text)
 
 
 def deterministic_uuid(*parts: str) -> UUID:
@@ -26,7 +41,7 @@ def deterministic_uuid(*parts: str) -> UUID:
 
 def hedge_order_id(strategy: UUID, pair: UUID, market: str, cause: str, leg: int, rung: int) -> UUID:
     """The client order id of one leg of one hedge decision. `market` is the venue's market id."""
-    return deterministic_uuid("hedge", str(strategy), str(pair), market, cause, str(leg), str(rung))
+    return deterministic_uuid("hedge", id_text(strategy), id_text(pair), market, cause, str(leg), str(rung))
 
 
 def order_salt(client_order_id: UUID) -> int:
