@@ -14,7 +14,7 @@ from strategies.reasons import Reason
 from trading.commands import PlaceOrder
 from trading.enums import Action, Outcome, TradingState
 from trading.instruments import Book, MarketSpec
-from trading.positions import delta
+from trading.positions import delta, is_bid
 from trading.values import ONE, ZERO
 
 
@@ -71,7 +71,7 @@ class RestingOrder(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_bid(self) -> bool:
         """True when it buys YES or sells NO: both are bids of the one book."""
-        return (self.outcome is Outcome.YES) == (self.action is Action.BUY)
+        return is_bid(self.outcome, self.action)
 
     @property
     def delta(self) -> Decimal:
