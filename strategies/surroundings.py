@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -46,12 +47,14 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """By account, what it can still pay; unknown when it is not in it."""
     venues: Mapping[str, TradingState] = {}
     desk_state: TradingState = TradingState.ACTIVE
+    ordered: tuple[OpenOrder, ...] = ()
+    """What was ordered since; beside `open_orders`, so that a large batch need not copy those for every new one."""
 
     @cached_property
     def resting(self) -> Mapping[str, tuple[RestingOrder, ...]]:
         """By market, its open orders as a handler sees them; a market without any is not in it."""
         found: dict[str, list[RestingOrder]] = {}
-        for order in self.open_orders:
+        for order in chain(self.open_orders, self.ordered):
             found.setdefault(order.market_key, []).append(resting_order(order))
         return {key: tuple(orders) for key, orders in found.items()}
 
@@ -67,12 +70,11 @@ def with_orders(around: Surroundings, orders: Sequence[NewOrder]) -> Surrounding
         day[key] = day.get(key, ZERO) + notional
         if order.action is Action.BUY and order.account_id in funds:
             funds[order.account_id] -= notional
-    added = [_open(order) for order in orders]
+    added = tuple(_open(order) for order in orders)
     for opened in added:
         resting[opened.market_key] = (*resting.get(opened.market_key, ()), resting_order(opened))
-    after = msgspec.structs.replace(around, open_orders=[*around.open_orders, *added], funds=funds, day_notional=day)
-    # What is known of the orders read stays known: an evaluation does not begin with all the others' orders anew.
-    after.__dict__["resting"] = resting
+    after = msgspec.structs.replace(around, ordered=around.ordered + added, funds=funds, day_notional=day)
+    after.__dict__["resting"] = resting  # What grouping them anew would give.
     return after
 
 
@@ -139,7 +141,6 @@ def build_state(
     around: Surroundings,
     spec: MarketSpec,
 ) -> HedgeState:
-    day = around.day_notional
     account = row.hedge_id
     primary = around.accounts.get(row.primary_id) if config.ladder else None
     bound = around.bounds.get(row.market_key)
@@ -164,8 +165,10 @@ def build_state(
         hedge_positions=around.positions.get((account, row.market_key), {}),
         unsettled=around.unsettled.get((account, row.market_key), {}),
         own_resting=resting,
-        day_notional=_account_notional(account, around),
-        strategy_day_notional=sum((total for (_, strategy), total in day.items() if strategy == row.strategy_id), ZERO),
+        day_notional=_account_notional(account, around) if row.hedge_max_notional is not None else ZERO,
+        strategy_day_notional=_strategy_notional(row.strategy_id, around)
+        if config.max_notional_per_day is not None
+        else ZERO,
         now=around.now,
         book=around.books.get(row.market_key),
         desk_state=TradingState.HALTED
@@ -202,7 +205,7 @@ def _standing(account: AccountRow, row: ExposureRow, around: Surroundings) -> St
         ),
         positions=around.positions.get((account.id, row.market_key), {}),
         unsettled=around.unsettled.get((account.id, row.market_key), {}),
-        day_notional=_account_notional(account.id, around),
+        day_notional=_account_notional(account.id, around) if account.max_notional_per_day is not None else ZERO,
         free=around.funds.get(account.id),
         fits=(account.platform, account.mode) == (row.hedge_platform, row.hedge_mode),
     )
@@ -210,6 +213,10 @@ def _standing(account: AccountRow, row: ExposureRow, around: Surroundings) -> St
 
 def _account_notional(account_id: UUID, around: Surroundings) -> Decimal:
     return sum((total for (held, _), total in around.day_notional.items() if held == account_id), ZERO)
+
+
+def _strategy_notional(strategy_id: UUID, around: Surroundings) -> Decimal:
+    return sum((total for (_, strategy), total in around.day_notional.items() if strategy == strategy_id), ZERO)
 
 
 def resting_order(order: OpenOrder) -> RestingOrder:
