@@ -90,7 +90,7 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
         """The lots brought to primary + hedged ÷ ratio: after a hedge moved, or the ratio was changed."""
         with localcontext(_WIDE):
             covering = self.hedged if ratio == ONE else (self.hedged / ratio).quantize(_PLACES)
-            change = self.primary + covering - sum((lot.delta for lot in self.lots), ZERO)
+            change = self.primary + covering - sum([lot.delta for lot in self.lots], ZERO)
             if not change:
                 return self
             price = self.last_covered
@@ -134,8 +134,8 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
                     lots = ()
             if not lots:
                 return Decimal("0.5") if covered is None else covered
-            shares = sum((lot.delta for lot in lots), ZERO)
-            value = sum((lot.delta * lot.yes_price for lot in lots), ZERO)
+            shares = sum([lot.delta for lot in lots], ZERO)
+            value = sum([lot.delta * lot.yes_price for lot in lots], ZERO)
         return divide(value, shares)
 
     def clocked(self, *, ratio: Decimal, dust: bool, now: datetime) -> Self:

@@ -57,7 +57,7 @@ def watch(exposure: ExposureState, ratio: Decimal, now: datetime) -> Watch:
     """The figures of an exposure whose lots are aligned with what is hedged (`ExposureState.realigned`)."""
     with localcontext(_WIDE):
         shares = abs(exposure.unhedged(ratio))
-        worth = sum((_own_cost(lot.delta, lot.yes_price) for lot in exposure.lots), ZERO)
+        worth = sum([_own_cost(lot.delta, lot.yes_price) for lot in exposure.lots], ZERO)
         risk = (ratio * worth).quantize(_PLACES, ROUND_HALF_EVEN)
     return Watch(
         unhedged_shares=shares,

@@ -18,10 +18,15 @@ def clear_price(
     and a buy of YES meets a buy of NO when together they pay 1 or more.
     """
     bids = is_bid(outcome, action)
-    ours = price if outcome is Outcome.YES else ONE - price
-    against = [order.yes_price for order in resting if order.is_bid is not bids and order.remaining > ZERO]
+    # One on the other side shares with ours the outcome or the action, not both and not neither.
+    against = [
+        order.yes_price
+        for order in resting
+        if (order.outcome is outcome) is not (order.action is action) and order.remaining > ZERO
+    ]
     if not against:
         return price
+    ours = price if outcome is Outcome.YES else ONE - price
     clear = min(ours, min(against) - tick) if bids else max(ours, max(against) + tick)
     if not ZERO < clear < ONE:
         return None
