@@ -124,8 +124,8 @@ def evaluate(
         if step.since is None:
             step = msgspec.structs.replace(step, owed=abs(exposure.unhedged(config.ratio)))
         exposure = msgspec.structs.replace(exposure, step=refused(step, config, rejected, around.now))
-    spec = around.specs.get(row.market_key)
-    state = build_state(row, config, exposure, resting, around, spec) if spec is not None else None
+    spec, book = around.specs.get(row.market_key), around.books.get(row.market_key)
+    state = build_state(row, config, exposure, resting, around, spec, book) if spec is not None else None
     if hold or not row.pair_enabled:
         plan = Plan(reason=None)
         told = hold or "pair_disabled"
@@ -162,7 +162,7 @@ def evaluate(
             need=need,
             orders=[str(order.id) for order in (*orders, *refusals)],
             reason=told,
-            book=seen(around.books.get(row.market_key)),
+            book=seen(book),
         )
     return Evaluation(
         row=row,
@@ -172,9 +172,7 @@ def evaluate(
         cancels=plan.cancels,
         decision=decision,
         changed=decision is not None or plan.sweep or plan.halts or _moved(row, update),
-        needs_book=config.price_policy is PricePolicy.BOOK
-        and told == Reason.NO_PRICE
-        and row.market_key not in around.books,
+        needs_book=config.price_policy is PricePolicy.BOOK and told == Reason.NO_PRICE and book is None,
         watch=figures,
         warnings=warnings(plan, told, config, exposure, figures) if climbed or not repeated else (),
         sweep_account=_rung_account(row, config, state) if plan.sweep else None,

@@ -74,8 +74,18 @@ def with_orders(around: Surroundings, orders: Sequence[NewOrder]) -> Surrounding
     for opened in added:
         resting[opened.market_key] = (*resting.get(opened.market_key, ()), resting_order(opened))
     after = msgspec.structs.replace(around, ordered=around.ordered + added, funds=funds, day_notional=day)
-    after.__dict__["resting"] = resting  # What grouping them anew would give.
-    return after
+    return _grouped(after, resting)
+
+
+def at(around: Surroundings, now: datetime) -> Surroundings:
+    """The same surroundings at another moment."""
+    return _grouped(msgspec.structs.replace(around, now=now), around.resting)
+
+
+def _grouped(around: Surroundings, resting: Mapping[str, tuple[RestingOrder, ...]]) -> Surroundings:
+    """`around`, told what grouping its open orders anew would give."""
+    around.__dict__["resting"] = resting
+    return around
 
 
 def _open(order: NewOrder) -> OpenOrder:
@@ -140,6 +150,7 @@ def build_state(
     resting: tuple[RestingOrder, ...],
     around: Surroundings,
     spec: MarketSpec,
+    book: Book | None,
 ) -> HedgeState:
     account = row.hedge_id
     primary = around.accounts.get(row.primary_id) if config.ladder else None
@@ -170,7 +181,7 @@ def build_state(
         if config.max_notional_per_day is not None
         else ZERO,
         now=around.now,
-        book=around.books.get(row.market_key),
+        book=book,
         desk_state=TradingState.HALTED
         if row.desk_stopped and not lets_out(row.desk_level or NO_NEW, HEDGE)
         else around.desk_state,

@@ -8,7 +8,7 @@ import msgspec
 
 from accounts.ledger.rows import NewOrder
 from strategies.exposures import OpenOrder
-from strategies.surroundings import Surroundings, resting_order, with_orders
+from strategies.surroundings import Surroundings, at, resting_order, with_orders
 from trading.enums import Action, Outcome
 
 D = Decimal
@@ -75,7 +75,9 @@ def test_new_orders_rest_beside_those_that_were_read():
 def test_new_orders_are_still_there_when_the_clock_goes_on():
     after = with_orders(surroundings(open_order(1, "predict:1")), [new_order(7)])
 
-    assert msgspec.structs.replace(after, now=NOW.replace(hour=2)).resting == after.resting
+    later = NOW.replace(hour=2)
+    assert at(after, later) == msgspec.structs.replace(after, now=later)
+    assert at(after, later).resting == msgspec.structs.replace(after, now=later).resting == after.resting
 
 
 def test_new_orders_spend_what_the_next_exposure_may_spend():
