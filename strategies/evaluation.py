@@ -18,9 +18,10 @@ from strategies.handlers.plan import HedgeState, Plan, PlannedHedge, RestingOrde
 from strategies.handlers.registry import get_handler
 from strategies.reasons import Reason
 from strategies.rungs import RungKind
-from strategies.surroundings import Surroundings, build_state, resting_order, seen
+from strategies.surroundings import Surroundings, build_state, seen
 from strategies.watching import Warning, Watch, warnings, watch
-from trading.enums import Mode, OrderStatus
+from trading.enums import Mode, OrderStatus, by_value
+from trading.ids import id_from, id_text
 from trading.positions import delta
 from trading.values import ONE, ZERO
 from venues.registry import sendable_size
@@ -52,6 +53,7 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _OUT_OF_MEANS = frozenset({Reason.INSUFFICIENT_COLLATERAL, Reason.INSUFFICIENT_SHARES})
+_MODES = by_value(Mode)
 
 
 @lru_cache(maxsize=4096)
@@ -111,17 +113,19 @@ def evaluate(
     `hold` (a reason) records without ordering anything; `rejected` is the venue's slug for an order it refused.
     """
     config = _config(row.strategy_kind, row.config)
-    resting = tuple(resting_order(order) for order in around.open_orders if order.market_key == row.market_key)
+    resting = around.resting.get(row.market_key, ())
+    # Delta owed per delta an order of this exposure trades: the ratio on the primary, where it unwinds, else 1.
+    scales = {id_text(row.primary_id): config.ratio}
     own = [order for order in resting if order.exposure_id == row.id]
-    flying = sum((order.delta * _scale(order.account_id, row, config) for order in own), ZERO)
+    flying = sum((order.delta * scales.get(order.account_id, ONE) for order in own), ZERO)
     exposure = msgspec.structs.replace(applied(row, fills, config.ratio), in_flight=flying).realigned(config.ratio)
     if rejected:
         step = exposure.step
         if step.since is None:
             step = msgspec.structs.replace(step, owed=abs(exposure.unhedged(config.ratio)))
         exposure = msgspec.structs.replace(exposure, step=refused(step, config, rejected, around.now))
-    spec = around.specs.get(row.market_key)
-    state = build_state(row, config, exposure, resting, around, spec) if spec is not None else None
+    spec, book = around.specs.get(row.market_key), around.books.get(row.market_key)
+    state = build_state(row, config, exposure, resting, around, spec, book) if spec is not None else None
     if hold or not row.pair_enabled:
         plan = Plan(reason=None)
         told = hold or "pair_disabled"
@@ -134,10 +138,11 @@ def evaluate(
     if limited is not None:
         told = limited.value
     orders = tuple(_order(planned, row, cause_at) for planned in sent)
-    planned_delta = sum((p.delta * _scale(p.order.account_id, row, config) for p in sent), ZERO)
+    planned_delta = sum((p.delta * scales.get(p.order.account_id, ONE) for p in sent), ZERO)
+    need = exposure.need(config.ratio)
     exposure = exposure.clocked(ratio=config.ratio, dust=plan.reason is Reason.DUST or bool(plan.dust), now=around.now)
     figures = watch(exposure, config.ratio, around.now)
-    update = _update(row, exposure, plan, told, config, planned_delta, figures)
+    update = _update(row, exposure, plan, told, need, planned_delta, figures)
     repeated = told == row.reason
     refusals = () if repeated else tuple(_denied(planned, reason, row, cause_at) for planned, reason in denied)
     if denied and not sent and not rejected and limited in _OUT_OF_MEANS:
@@ -154,10 +159,10 @@ def evaluate(
             primary=exposure.primary,
             hedged=exposure.hedged,
             in_flight=flying,
-            need=exposure.need(config.ratio),
+            need=need,
             orders=[str(order.id) for order in (*orders, *refusals)],
             reason=told,
-            book=seen(around.books.get(row.market_key)),
+            book=seen(book),
         )
     return Evaluation(
         row=row,
@@ -167,9 +172,7 @@ def evaluate(
         cancels=plan.cancels,
         decision=decision,
         changed=decision is not None or plan.sweep or plan.halts or _moved(row, update),
-        needs_book=config.price_policy is PricePolicy.BOOK
-        and told == Reason.NO_PRICE
-        and row.market_key not in around.books,
+        needs_book=config.price_policy is PricePolicy.BOOK and told == Reason.NO_PRICE and book is None,
         watch=figures,
         warnings=warnings(plan, told, config, exposure, figures) if climbed or not repeated else (),
         sweep_account=_rung_account(row, config, state) if plan.sweep else None,
@@ -183,7 +186,7 @@ def _update(
     exposure: ExposureState,
     plan: Plan,
     told: str,
-    config: DeltaNeutralConfig,
+    need: Decimal,
     planned_delta: Decimal,
     figures: Watch,
 ) -> ExposureUpdate:
@@ -194,7 +197,7 @@ def _update(
         hedged=exposure.hedged,
         lots=lots_json(exposure),
         in_flight=exposure.in_flight + planned_delta,
-        need=exposure.need(config.ratio) - planned_delta,
+        need=need - planned_delta,
         rung=step.rung,
         rung_since=step.since,
         next_rung=step.next_rung,
@@ -207,18 +210,13 @@ def _update(
     )
 
 
-def _scale(account_id: str, row: ExposureRow, config: DeltaNeutralConfig) -> Decimal:
-    """Delta owed per delta this exposure's order trades: the ratio on the primary, where it unwinds."""
-    return config.ratio if account_id == str(row.primary_id) else ONE
-
-
 def _rung_account(row: ExposureRow, config: DeltaNeutralConfig, state: HedgeState | None) -> UUID:
     """The account the exposure's present rung trades on."""
     rung = config.ladder[min(row.rung, len(config.ladder) - 1)]
     if rung.kind is RungKind.UNWIND:
         return row.primary_id
     standing = state.alternates.get(rung.account) if state is not None else None
-    return row.hedge_id if standing is None else UUID(standing.account.id)
+    return row.hedge_id if standing is None else id_from(standing.account.id)
 
 
 def _checked(
@@ -244,7 +242,8 @@ def _checked(
         if carried != leg.order.shares:
             leg = risk.shrunk(leg, carried, verdict.reason if isinstance(verdict, risk.Shrink) else None)
         sent.append(leg)
-        state = risk.after(leg, state)
+        if planned is not plan.commands[-1]:
+            state = risk.after(leg, state)
     return sent, denied, limited
 
 
@@ -253,7 +252,7 @@ def _order(planned: PlannedHedge, row: ExposureRow, cause_at: datetime | None) -
     assert order.client_order_id is not None
     return NewOrder(
         id=order.client_order_id,
-        account_id=UUID(order.account_id),
+        account_id=id_from(order.account_id),
         market_key=row.market_key,
         outcome=order.side,
         action=order.action,
@@ -263,7 +262,7 @@ def _order(planned: PlannedHedge, row: ExposureRow, cause_at: datetime | None) -
         post_only=order.post_only,
         reason=order.reason,
         origin=order.origin,
-        mode=Mode(row.hedge_mode),
+        mode=_MODES[row.hedge_mode],
         exposure_id=row.id,
         strategy_id=row.strategy_id,
         cause=order.cause,

@@ -4,7 +4,7 @@ Pure; dispatch asks, records and shows the answer. A limit that shrinks leaves t
 owes it, and the next wake tries again. Orders nobody hedges with are judged by `accounts.limits`.
 """
 
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
 
 import msgspec
 
@@ -16,7 +16,10 @@ from trading.enums import Action, Outcome, TradingState
 from trading.positions import reducible as reducible_shares
 from trading.values import ONE, ZERO
 
-_PREC = 60
+_WIDE = Context(prec=60)
+_HALTED = (Reason.DESK_HALTED, Reason.VENUE_HALTED, Reason.STRATEGY_HALTED, Reason.ACCOUNT_HALTED)
+_REDUCING = (Reason.DESK_REDUCING, Reason.VENUE_REDUCING, Reason.STRATEGY_REDUCING, Reason.ACCOUNT_REDUCING)
+"""What a halted and a reducing state of each is called, in the order of `_states`."""
 
 
 class Allow(msgspec.Struct, frozen=True):
@@ -63,15 +66,8 @@ def check(planned: PlannedHedge, state: HedgeState) -> Verdict:
 
 def check_states(state: HedgeState) -> Deny | None:
     """Deny when the desk, the venue, the strategy or the hedge account is halted: nothing at all may leave."""
-    for trading_state, reason in (
-        (state.desk_state, Reason.DESK_HALTED),
-        (state.venue_state, Reason.VENUE_HALTED),
-        (state.strategy_state, Reason.STRATEGY_HALTED),
-        (state.hedge_account.state, Reason.ACCOUNT_HALTED),
-    ):
-        if trading_state is TradingState.HALTED:
-            return Deny(reason)
-    return None
+    states = _states(state)
+    return Deny(_HALTED[states.index(TradingState.HALTED)]) if TradingState.HALTED in states else None
 
 
 def shrunk(planned: PlannedHedge, size: Decimal, reason: Reason | None) -> PlannedHedge:
@@ -101,32 +97,31 @@ def after(planned: PlannedHedge, state: HedgeState) -> HedgeState:
     )
 
 
+def _states(state: HedgeState) -> tuple[TradingState, ...]:
+    return state.desk_state, state.venue_state, state.strategy_state, state.hedge_account.state
+
+
 def _limits(planned: PlannedHedge, state: HedgeState) -> list[tuple[Decimal, Reason]]:
     """(most shares, why) for every limit that applies to this leg."""
     order, config, account = planned.order, state.config, state.hedge_account
     limits: list[tuple[Decimal, Reason]] = []
-    for trading_state, reason in (
-        (state.desk_state, Reason.DESK_REDUCING),
-        (state.venue_state, Reason.VENUE_REDUCING),
-        (state.strategy_state, Reason.STRATEGY_REDUCING),
-        (account.state, Reason.ACCOUNT_REDUCING),
-    ):
-        if trading_state is TradingState.REDUCING:
-            limits.append((reducible(planned, state), reason))
+    states = _states(state)
+    if TradingState.REDUCING in states:
+        reducing = reducible(planned, state)
+        limits += [
+            (reducing, why) for why, held in zip(_REDUCING, states, strict=True) if held is TradingState.REDUCING
+        ]
     limits += [(most, Reason.MAX_ORDER) for most in (config.max_order, account.max_order) if most is not None]
     if order.action is Action.BUY:
-        held = state.hedge_positions.get(order.side, ZERO) + state.buying(order.side)
-        limits += [
-            (most - held, Reason.MAX_POSITION)
-            for most in (config.max_position, account.max_position)
-            if most is not None
-        ]
+        positions = [most for most in (config.max_position, account.max_position) if most is not None]
+        if positions:
+            held = state.hedge_positions.get(order.side, ZERO) + state.buying(order.side)
+            limits += [(most - held, Reason.MAX_POSITION) for most in positions]
         if state.market_max_position is not None:
             everywhere = state.market_positions.get(order.side, ZERO) + state.buying(order.side, anywhere=True)
             limits.append((state.market_max_position - everywhere, Reason.MAX_MARKET_POSITION))
         if state.free is not None:
-            with localcontext(prec=_PREC):
-                limits.append((state.free / order.price, Reason.INSUFFICIENT_COLLATERAL))
+            limits.append((_WIDE.divide(state.free, order.price), Reason.INSUFFICIENT_COLLATERAL))
     else:
         limits.append((state.held_free(order.side), Reason.INSUFFICIENT_SHARES))
     for most, used in (
@@ -134,8 +129,7 @@ def _limits(planned: PlannedHedge, state: HedgeState) -> list[tuple[Decimal, Rea
         (account.max_notional_per_day, state.day_notional),
     ):
         if most is not None:
-            with localcontext(prec=_PREC):
-                limits.append(((most - used) / order.price, Reason.MAX_NOTIONAL_PER_DAY))
+            limits.append((_WIDE.divide(_WIDE.subtract(most, used), order.price), Reason.MAX_NOTIONAL_PER_DAY))
     return limits
 
 

@@ -4,7 +4,7 @@ One place computes the figures: the dispatch keeps them on the exposure, events,
 """
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 
 import msgspec
 
@@ -15,12 +15,13 @@ from strategies.handlers.ladder import is_beyond_mending
 from strategies.handlers.plan import Plan
 from strategies.reasons import TEXTS, Reason
 from strategies.rungs import RungKind
-from trading.enums import Severity
+from trading.enums import Severity, by_value
 from trading.values import ONE, ZERO, ceil_to, text
 
 _PLACES = Decimal(1).scaleb(-18)
 _READABLE = Decimal(1).scaleb(-4)
-_PREC = 60
+_WIDE = Context(prec=60)
+_REASONS = by_value(Reason)
 REJECTED = "rejected:"
 """What an exposure's reason begins with after a refusal; the venue's slug follows."""
 
@@ -54,9 +55,9 @@ class Warning(msgspec.Struct, frozen=True, kw_only=True):
 
 def watch(exposure: ExposureState, ratio: Decimal, now: datetime) -> Watch:
     """The figures of an exposure whose lots are aligned with what is hedged (`ExposureState.realigned`)."""
-    with localcontext(prec=_PREC):
+    with localcontext(_WIDE):
         shares = abs(exposure.unhedged(ratio))
-        worth = sum((_own_cost(lot.delta, lot.yes_price) for lot in exposure.lots), ZERO)
+        worth = sum([_own_cost(lot.delta, lot.yes_price) for lot in exposure.lots], ZERO)
         risk = (ratio * worth).quantize(_PLACES, ROUND_HALF_EVEN)
     return Watch(
         unhedged_shares=shares,
@@ -81,18 +82,20 @@ def warnings(
 
     The caller asks only when the reason or the rung is new: an alert says that something began.
     """
+    slug = told.removeprefix(REJECTED) if told.startswith(REJECTED) else ""
+    reason = _REASONS.get(told)
+    step = plan.step
+    rung = config.ladder[step.rung] if step is not None and step.rung > exposure.step.rung else None
+    if reason not in _TOLD and not slug and rung is None:
+        return ()
     found: list[Warning] = []
     facts = f"{_readable(figures.unhedged_shares)} shares unhedged, {_readable(figures.dollars_at_risk)} at risk."
-    slug = told.removeprefix(REJECTED) if told.startswith(REJECTED) else ""
-    reason = Reason(told) if told in Reason.__members__.values() else None
     if reason in _TOLD:
         found.append(Warning(severity=_TOLD[reason], kind=AlertKind(reason.value), text=f"{TEXTS[reason]} {facts}"))
     elif slug:
         after = "Trying again cannot mend it." if is_beyond_mending(slug) else "It is tried again."
         said = f"The venue refused a hedge: {slug}. {after} {facts}"
         found.append(Warning(severity=Severity.WARNING, kind=AlertKind.HEDGE_REJECTED, text=said))
-    step = plan.step
-    rung = config.ladder[step.rung] if step is not None and step.rung > exposure.step.rung else None
     if rung is not None and rung.kind in (RungKind.ALTERNATE, RungKind.UNWIND):
         said = f"Went on to {rung.kind.value} {rung.account}".rstrip() + f". {facts}"
         found.append(Warning(severity=Severity.WARNING, kind=AlertKind(f"ladder_{rung.kind.value}"), text=said))

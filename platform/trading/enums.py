@@ -1,6 +1,18 @@
 """The closed vocabularies of the trade. Every value is what goes on the bus, into the database and onto pages."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
+
+Member = TypeVar("Member", bound=StrEnum)
+
+
+def by_value(kind: type[Member]) -> Mapping[str, Member]:
+    """A vocabulary's members by their values: where rows are read by the thousand, ten times as fast as `kind(value)`.
+
+    A member is found under itself as well: it is its value.
+    """
+    return {member.value: member for member in kind}
 
 
 class Platform(StrEnum):

@@ -17,6 +17,8 @@ import msgspec
 from trading.enums import Action, FeeKind, Outcome
 from trading.values import ZERO, divide, exact
 
+_YES, _BUY = Outcome.YES, Action.BUY
+"""By name, since these are asked for every order of a market: `Outcome.YES` is a search each time it is written."""
 _WIDE = Context(prec=78, rounding=ROUND_HALF_EVEN)
 _MONEY = Decimal(1).scaleb(-36)
 """The grid that prices times sizes lie on."""
@@ -105,10 +107,14 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
         return _WIDE.quantize(_WIDE.divide(_WIDE.multiply(self.cost, shares), self.size), _MONEY)
 
 
+def is_bid(outcome: Outcome, action: Action) -> bool:
+    """True for buy-yes and sell-no: both are bids of the one book, and raise the delta."""
+    return (outcome is _YES) is (action is _BUY)
+
+
 def delta(outcome: Outcome, action: Action, shares: Decimal) -> Decimal:
     """A fill's delta: +shares for buy-yes and sell-no, −shares for buy-no and sell-yes (design/hedging.md)."""
-    positive = (outcome is Outcome.YES) == (action is Action.BUY)
-    return shares if positive else shares.copy_negate()
+    return shares if is_bid(outcome, action) else shares.copy_negate()
 
 
 def reducible(

@@ -28,6 +28,7 @@ WEI_PLACES = 18
 
 _EXACT = Context(prec=78, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 # 78 digits hold any uint256, and a product of two 18-place numbers with 42 digits before the point.
+_AVERAGE = Context(prec=36, rounding=ROUND_HALF_EVEN)
 
 
 def exact() -> AbstractContextManager[Context]:
@@ -77,13 +78,12 @@ def from_base_units(units: int, places: int = WEI_PLACES) -> Decimal:
 def plain(value: Decimal) -> Decimal:
     """The same number with neither trailing zeros nor an exponent: 1E+2 → 100, 0.550 → 0.55."""
     normal = _EXACT.normalize(value)
-    exponent = normal.as_tuple().exponent
-    return _EXACT.quantize(normal, ONE) if isinstance(exponent, int) and exponent > 0 else normal
+    return _EXACT.quantize(normal, ONE) if normal == normal.to_integral_value() else normal
 
 
 def text(value: Decimal) -> str:
     """The number as people and wires read it, never in scientific notation."""
-    return format(plain(value), "f")
+    return format(_EXACT.normalize(value), "f")
 
 
 def round_down(value: Decimal, step: Decimal) -> Decimal:
@@ -125,8 +125,7 @@ def check_price(price: Decimal, tick: Decimal) -> Decimal:
 
 def divide(numerator: Decimal, denominator: Decimal) -> Decimal:
     """A quotient to 36 significant digits, half-even: for averages, which are shown, never settled."""
-    with localcontext(Context(prec=36, rounding=ROUND_HALF_EVEN)):
-        return numerator / denominator
+    return _AVERAGE.divide(numerator, denominator)
 
 
 def _steps(value: Decimal, step: Decimal) -> tuple[Decimal, Decimal]:

@@ -41,7 +41,7 @@ class DeltaNeutral:
             return Plan(cancels=tuple(order for order in opposing if order.cancellable), reason=Reason.CANCEL_FIRST)
         size = sendable(_to_trade(state, need), state.market)
         held = state.held_free(leg_outcome(need, Action.SELL)) if state.config.reduce_first else ZERO
-        sell, buy = split(size, held, state.market)
+        sell, buy = split(size, held, state.market) if held else (ZERO, size)
         legs: list[PlannedHedge] = []
         reasons: list[Reason] = []
         sold = self._leg(wake, state, need, Action.SELL, sell, reasons) if sell else None

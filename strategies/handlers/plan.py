@@ -14,7 +14,7 @@ from strategies.reasons import Reason
 from trading.commands import PlaceOrder
 from trading.enums import Action, Outcome, TradingState
 from trading.instruments import Book, MarketSpec
-from trading.positions import delta
+from trading.positions import delta, is_bid
 from trading.values import ONE, ZERO
 
 
@@ -50,7 +50,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """False when it is on another venue, or paper with live: then nothing of this exposure goes there."""
 
 
-class RestingOrder(msgspec.Struct, frozen=True, kw_only=True):
+class RestingOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An order of ours that rests, or may rest, in the market: initialized, sent, accepted and UNKNOWN ones alike."""
 
     client_order_id: UUID
@@ -71,7 +71,7 @@ class RestingOrder(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_bid(self) -> bool:
         """True when it buys YES or sells NO: both are bids of the one book."""
-        return (self.outcome is Outcome.YES) == (self.action is Action.BUY)
+        return is_bid(self.outcome, self.action)
 
     @property
     def delta(self) -> Decimal:
@@ -96,7 +96,7 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
     own_resting: tuple[RestingOrder, ...]
     """Over all our accounts, in this market."""
     day_notional: Decimal
-    """Price × size of the hedge account's orders since UTC midnight."""
+    """Price × size of the hedge account's orders since UTC midnight; only given when that is limited."""
     strategy_day_notional: Decimal
     """The same over this strategy's orders."""
     now: datetime
@@ -148,18 +148,10 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
 
     def held_free(self, outcome: Outcome) -> Decimal:
         """Shares of `outcome` the hedge account can still sell."""
-        reserved = sum(
-            (
-                order.remaining
-                for order in self.own_resting
-                if order.account_id == self.hedge_account.id
-                and order.outcome is outcome
-                and order.action is Action.SELL
-            ),
-            ZERO,
-        )
         settled = self.hedge_positions.get(outcome, ZERO) - self.unsettled.get(outcome, ZERO)
-        return max(settled - reserved, ZERO)
+        if settled <= ZERO:
+            return ZERO
+        return max(settled - self.going.get((outcome, Action.SELL), ZERO), ZERO)
 
     def buying(self, outcome: Outcome, *, anywhere: bool = False) -> Decimal:
         """Shares of `outcome` the hedge account's open buys may still bring; with `anywhere` those of all accounts."""

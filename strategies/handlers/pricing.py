@@ -5,7 +5,7 @@ other outcome does the same to the delta, so it must bring at least 1 − that c
 """
 
 from collections.abc import Iterable
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
 
 from strategies.config import DeltaNeutralConfig, PricePolicy
 from trading.enums import Action, Outcome
@@ -13,7 +13,7 @@ from trading.fees import highest_price_within, lowest_price_within
 from trading.instruments import Book, Level, MarketSpec
 from trading.values import ONE, price_in_our_favour
 
-_PREC = 60
+_WIDE = Context(prec=60)
 
 
 def wanted_outcome(need: Decimal) -> Outcome:
@@ -32,11 +32,10 @@ def bound(config: DeltaNeutralConfig, need: Decimal, unhedged_vwap: Decimal) -> 
 
     `mirror` is the seed's own rule: the primary's price in its own outcome, plus the adjustment.
     """
-    with localcontext(prec=_PREC):
-        primary_own = ONE - unhedged_vwap if need > 0 else unhedged_vwap
-        if config.price_policy is PricePolicy.MIRROR:
-            return primary_own + config.price_adjustment
-        return ONE - primary_own + config.max_loss
+    primary_own = _WIDE.subtract(ONE, unhedged_vwap) if need > 0 else unhedged_vwap
+    if config.price_policy is PricePolicy.MIRROR:
+        return _WIDE.add(primary_own, config.price_adjustment)
+    return _WIDE.add(_WIDE.subtract(ONE, primary_own), config.max_loss)
 
 
 def leg_price(
@@ -52,8 +51,10 @@ def leg_price(
     """The leg's limit price on the tick, in its own outcome; None when no price on the grid stays within the bound."""
     most = bound(config, need, unhedged_vwap)
     fee = 0 if config.price_policy is PricePolicy.MIRROR else market.fee_rate_bps
-    with localcontext(prec=_PREC):
-        exact = highest_price_within(most, fee) if action is Action.BUY else lowest_price_within(ONE - most, fee)
+    if action is Action.BUY:
+        exact = highest_price_within(most, fee)
+    else:
+        exact = lowest_price_within(_WIDE.subtract(ONE, most), fee)
     limit = on_grid(exact, market.tick, action)
     if limit is None or config.price_policy is not PricePolicy.BOOK or book is None:
         return limit

@@ -9,16 +9,14 @@ from trading.instruments import MarketSpec
 from trading.values import ONE, ceil_to, round_down
 
 _PREC = 60
-SIZE_DIGITS = {Platform.PREDICT: 5}
+_CARRIED = {Platform.PREDICT: Context(prec=5, rounding=ROUND_DOWN)}
 """Most significant digits an order's size can have: Predict.fun's own SDK truncates to 5 (venues/predict.md 5.2)."""
 
 
 def sendable(size: Decimal, market: MarketSpec) -> Decimal:
     """The greatest size not above `size` one order can carry: on the lot, and no more digits than the venue keeps."""
-    digits = SIZE_DIGITS.get(market.platform)
-    if digits is not None:
-        size = Context(prec=digits, rounding=ROUND_DOWN).plus(size)
-    return round_down(size, market.lot)
+    carried = _CARRIED.get(market.platform)
+    return round_down(size if carried is None else carried.plus(size), market.lot)
 
 
 def meets_minimum(market: MarketSpec, price: Decimal, size: Decimal) -> bool:
