@@ -14,14 +14,12 @@ import msgspec
 from accounts.ledger.fills import PRECISION, Closing, FillBatch, encode
 from accounts.ledger.rows import NewOrder, RecordedFill
 from strategies.evaluation import Evaluation, evaluate
-from strategies.exposures import ExposureRow, ExposureUpdate, NewDecision, OpenOrder
+from strategies.exposures import ExposureRow, ExposureUpdate, NewDecision
 from strategies.handlers.plan import Wake
-from strategies.surroundings import Surroundings
+from strategies.surroundings import Surroundings, with_orders
 from strategies.trips import Writes
 from strategies.watching import REJECTED
-from trading.enums import Action, OrderStatus
 from trading.errors import TradingError
-from trading.values import ZERO
 
 SWEPT = "swept"
 """The wake of an exposure whose late fills were just looked for."""
@@ -96,7 +94,7 @@ def decide(
             if evaluation.changed or moving:
                 evaluations.append(evaluation)
                 sent += orders
-                around = _with_planned(around, evaluation)
+                around = with_orders(around, evaluation.orders)
     return Decided(evaluations=evaluations, sent=sent, around=around)
 
 
@@ -116,32 +114,3 @@ def _concerns(fill: RecordedFill, row: ExposureRow) -> bool:
     if fill.exposure_id is None:
         return fill.account_id == row.primary_id
     return fill.exposure_id == row.id
-
-
-def _with_planned(around: Surroundings, evaluation: Evaluation) -> Surroundings:
-    """The surroundings once this exposure's new orders are among the open ones: the next one must not cross them, nor
-    spend what they spend."""
-    if not evaluation.orders:
-        return around
-    funds, day = dict(around.funds), dict(around.day_notional)
-    for order in evaluation.orders:
-        notional, key = order.price * order.size, (order.account_id, order.strategy_id)
-        day[key] = day.get(key, ZERO) + notional
-        if order.action is Action.BUY and order.account_id in funds:
-            funds[order.account_id] -= notional
-    planned = [
-        OpenOrder(
-            order.id,
-            order.exposure_id,
-            order.account_id,
-            order.market_key,
-            order.outcome.value,
-            order.action.value,
-            order.price,
-            order.size,
-            OrderStatus.SUBMITTED.value,
-            False,
-        )
-        for order in evaluation.orders
-    ]
-    return msgspec.structs.replace(around, open_orders=[*around.open_orders, *planned], funds=funds, day_notional=day)

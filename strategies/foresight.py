@@ -23,7 +23,7 @@ from accounts.ledger.rows import NewOrder, OrderProgress, Received
 from strategies.deciding import Decided, Written, decide, written
 from strategies.evaluation import Evaluation
 from strategies.exposures import ExposureRow
-from strategies.surroundings import Surroundings, adjusted
+from strategies.surroundings import Surroundings, adjusted, at
 from trading.enums import OrderStatus, Outcome, Settlement
 from trading.instruments import MarketSpec
 from trading.values import ZERO
@@ -106,12 +106,11 @@ class Foresight:
             return
         for evaluation in decided.evaluations:
             row = evaluation.row
-            place = self._place((row.primary_id, row.market_key), decided.around)
-            place.rows[row.id] = _left(evaluation)
+            self._place((row.primary_id, row.market_key), decided.around).rows[row.id] = _left(evaluation)
         for held in batch.moved():
-            at = self._places.get((held.account_id, held.market_key))
-            if at is not None:
-                at.held[held.outcome] = held
+            place = self._places.get((held.account_id, held.market_key))
+            if place is not None:
+                place.held[held.outcome] = held
         foreseen = self._places.get(self._key) if self._key is not None else None
         if foreseen is not None:
             foreseen.is_sure = self._guess == writes
@@ -140,9 +139,10 @@ class Foresight:
                 positions=[position for position in held if position is not None],
             )
         )
-        around = msgspec.structs.replace(
-            place.around, now=now, open_orders=adjusted(place.around.open_orders, batch.progress())
-        )
+        around, moved = at(place.around, now), batch.progress()
+        if moved:
+            known = [*around.open_orders, *around.ordered]
+            around = msgspec.structs.replace(around, open_orders=adjusted(known, moved), ordered=())
         decided = decide(rows, batch.fills, around, self._sign_ahead, wakes={}, rejections={})
         return written(batch, decided, now)
 
