@@ -48,7 +48,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     venues: Mapping[str, TradingState] = {}
     desk_state: TradingState = TradingState.ACTIVE
     ordered: tuple[OpenOrder, ...] = ()
-    """What was ordered since; beside `open_orders`, so that a large batch need not copy those for every new one."""
+    """What was ordered since: open too, and kept apart so that a large batch need not copy the others every time."""
 
     @cached_property
     def resting(self) -> Mapping[str, tuple[RestingOrder, ...]]:
@@ -77,9 +77,12 @@ def with_orders(around: Surroundings, orders: Sequence[NewOrder]) -> Surrounding
     return _grouped(after, resting)
 
 
-def at(around: Surroundings, now: datetime) -> Surroundings:
-    """The same surroundings at another moment."""
-    return _grouped(msgspec.structs.replace(around, now=now), around.resting)
+def at(around: Surroundings, now: datetime, moved: Sequence[OrderProgress] = ()) -> Surroundings:
+    """The same surroundings at another moment, once fills have moved these orders (`adjusted`)."""
+    if not moved:
+        return _grouped(msgspec.structs.replace(around, now=now), around.resting)
+    open_orders = adjusted([*around.open_orders, *around.ordered], moved)
+    return msgspec.structs.replace(around, now=now, open_orders=open_orders, ordered=())
 
 
 def _grouped(around: Surroundings, resting: Mapping[str, tuple[RestingOrder, ...]]) -> Surroundings:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.ledger.rows import NewOrder
+from accounts.ledger.rows import NewOrder, OrderProgress
 from strategies.exposures import OpenOrder
 from strategies.surroundings import Surroundings, at, resting_order, with_orders
 from trading.enums import Action, Outcome
@@ -75,9 +75,22 @@ def test_new_orders_rest_beside_those_that_were_read():
 def test_new_orders_are_still_there_when_the_clock_goes_on():
     after = with_orders(surroundings(open_order(1, "predict:1")), [new_order(7)])
 
-    later = NOW.replace(hour=2)
-    assert at(after, later) == msgspec.structs.replace(after, now=later)
-    assert at(after, later).resting == msgspec.structs.replace(after, now=later).resting == after.resting
+    hour = NOW.replace(hour=2)
+    assert at(after, hour) == msgspec.structs.replace(after, now=hour)
+    assert at(after, hour).resting == msgspec.structs.replace(after, now=hour).resting == after.resting
+
+
+def test_new_order_that_fills_later_rests_with_what_is_left_of_it():
+    order = new_order(7)
+    after = with_orders(surroundings(open_order(1, "predict:1")), [order])
+    moved = OrderProgress(
+        order.id, order.exposure_id, ACCOUNT, "predict:1", "no", "buy", D("0.45"), D(100), D(60), "partially_filled"
+    )
+
+    whole, rest = at(after, NOW, [moved]).resting["predict:1"]
+
+    assert (whole.client_order_id.int, whole.remaining) == (1, D(10))
+    assert (rest.client_order_id.int, rest.remaining, rest.cancellable) == (7, D(40), True)
 
 
 def test_new_orders_spend_what_the_next_exposure_may_spend():
