@@ -23,7 +23,7 @@ from accounts.ledger.rows import NewOrder, OrderProgress, Received
 from strategies.deciding import Decided, Written, decide, written
 from strategies.evaluation import Evaluation
 from strategies.exposures import ExposureRow
-from strategies.surroundings import Surroundings, adjusted, at
+from strategies.surroundings import Surroundings, at
 from trading.enums import OrderStatus, Outcome, Settlement
 from trading.instruments import MarketSpec
 from trading.values import ZERO
@@ -139,10 +139,7 @@ class Foresight:
                 positions=[position for position in held if position is not None],
             )
         )
-        around, moved = at(place.around, now), batch.progress()
-        if moved:
-            known = [*around.open_orders, *around.ordered]
-            around = msgspec.structs.replace(around, open_orders=adjusted(known, moved), ordered=())
+        around = at(place.around, now, batch.progress())
         decided = decide(rows, batch.fills, around, self._sign_ahead, wakes={}, rejections={})
         return written(batch, decided, now)
 
