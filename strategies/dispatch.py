@@ -18,6 +18,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -40,7 +41,7 @@ from strategies.exposures import (
     load_day_notional,
     opened_dispatch,
 )
-from strategies.foresight import Foresight
+from strategies.foresight import Foreseen, Foresight
 from strategies.handlers.plan import RestingOrder
 from strategies.inbox import Inbox
 from strategies.specs import SpecBook
@@ -86,6 +87,7 @@ class Dispatched(msgspec.Struct, frozen=True, kw_only=True):
 class _Committed(msgspec.Struct, frozen=True, kw_only=True):
     decided: Decided
     batch: FillBatch
+    foreseen: Foreseen
     writes: Written
     inserted: set[UUID]
     alerts: list[Event]
@@ -104,14 +106,16 @@ class Dispatcher:
         specs: SpecBook,
         books: Mapping[str, Book],
         clock: Callable[[], datetime],
+        foresight: Foresight | None = None,
     ) -> None:
+        """Dispatchers of one engine share its `foresight`."""
         self._conn = conn
         self._signer = signer
         self._specs = specs
         self._books = books
         self._clock = clock
         self._trips = Trips(conn)
-        self._foresight = Foresight(signer.prepare, signer.sent_lately, specs)
+        self._foresight = foresight or Foresight(signer.prepare, signer.sent_lately, specs)
 
     async def dispatch(self, inbox: Inbox, wakes: Mapping[UUID, str] | None = None) -> Dispatched:
         """Record the inbox's fills, look at every exposure they or a wake touch, commit, send."""
@@ -135,7 +139,7 @@ class Dispatcher:
         self._signer.send(leaving)
         if leaving:
             await asyncio.sleep(0)  # Their bytes first, before anything else is done about this batch.
-        self._foresight.remember(decided, committed.batch, committed.writes)
+        self._foresight.remember(committed.foreseen, decided, committed.batch, committed.writes)
         reach("dispatch.sent")
         if len(leaving) != len(decided.sent):
             log.warning("order_ids_taken", orders=[str(order.id) for order in decided.sent if order.id not in new])
@@ -154,9 +158,8 @@ class Dispatcher:
         trips = self._trips
         batch = FillBatch(inbox.received)
         begin_dispatch(trips, batch.executions, [*looked_at, *inbox.rejections], now)
-        guess = self._foresight.foresee(batch.executions, now) if ahead else None
-        if looked_at or inbox.rejections:
-            guess = None
+        foreseen = self._foresight.foresee(batch.executions, now)
+        guess = foreseen.writes if ahead and foreseen.is_sure and not (looked_at or inbox.rejections) else None
         if guess is not None:
             trips.write_ahead(guess.encoded())
             reach("dispatch.written_ahead")
@@ -180,7 +183,8 @@ class Dispatcher:
             venues=opened.venues,
             desk_state=opened.desk_state,
         )
-        decided = decide(rows, batch.fills, around, self._foresight.sign, wakes=looked_at, rejections=inbox.rejections)
+        sign = partial(self._foresight.sign, foreseen)
+        decided = decide(rows, batch.fills, around, sign, wakes=looked_at, rejections=inbox.rejections)
         reach("dispatch.signed")
         alerts: list[Event] = []
         if any(evaluation.warnings for evaluation in decided.evaluations):
@@ -192,7 +196,7 @@ class Dispatcher:
         if guess is not None and guess != writes:
             raise WrittenWrong
         new = inserted(await trips.commit(writes.encoded() if guess is None else None))
-        return _Committed(decided=decided, batch=batch, writes=writes, inserted=new, alerts=alerts)
+        return _Committed(decided=decided, batch=batch, foreseen=foreseen, writes=writes, inserted=new, alerts=alerts)
 
     async def record_words(self, words: Sequence[VenueWord]) -> list[OrderRow]:
         """Record the venue's word on orders; returns the rows that changed."""

@@ -53,7 +53,7 @@ class Engine:
         self,
         *,
         reader: GroupReader,
-        dispatcher: Dispatcher,
+        dispatchers: Sequence[Dispatcher],
         sweeper: Dispatcher,
         executor: Executor,
         specs: SpecBook,
@@ -63,9 +63,11 @@ class Engine:
         clock: Callable[[], datetime],
         halt: Callable[[UUID, str], None],
     ) -> None:
-        """`halt` stops a strategy for a reason; it may block and is called beside everything else."""
+        """So many batches are in hand at once as there are `dispatchers`. `halt` stops a strategy for a reason; it may
+        block and is called beside everything else."""
         self._reader = reader
-        self._dispatcher = dispatcher
+        self._free = list(reversed(dispatchers))
+        self._in_hand = asyncio.Semaphore(len(dispatchers))
         self._sweeper = sweeper
         self._sweeping = asyncio.Lock()
         self._executor = executor
@@ -101,18 +103,30 @@ class Engine:
             await asyncio.wait(self._commands, timeout=5)
 
     async def _read_until_stopped(self) -> None:
+        """While one batch waits for the database the next is worked on; two that move the same exposure queue there."""
         await self._reader.ensure_groups()
-        while not self._stopping.is_set():
-            messages = await self._reader.read()
-            if messages:
-                await self._handle_until_done(messages)
+        async with asyncio.TaskGroup() as batches:
+            while not self._stopping.is_set():
+                messages = await self._reader.read()
+                if not messages:
+                    continue
+                await self._in_hand.acquire()
+                batches.create_task(self._work(self._free.pop(), messages))
+                await asyncio.sleep(0)  # It begins before the next read does.
 
-    async def _handle_until_done(self, messages: Sequence[Message]) -> None:
+    async def _work(self, dispatcher: Dispatcher, messages: Sequence[Message]) -> None:
+        try:
+            await self._handle_until_done(dispatcher, messages)
+        finally:
+            self._free.append(dispatcher)  # The last one back is the warmest, and taken next.
+            self._in_hand.release()
+
+    async def _handle_until_done(self, dispatcher: Dispatcher, messages: Sequence[Message]) -> None:
         """Handle a batch; while the database is away, wait for it with the batch in hand."""
         pause = 0.05
         while True:
             try:
-                await self._handle(messages)
+                await self._handle(dispatcher, messages)
                 return
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 if isinstance(error, psycopg.errors.DeadlockDetected | psycopg.errors.SerializationFailure):
@@ -129,16 +143,16 @@ class Engine:
                     await asyncio.sleep(pause)
                     continue
                 for message in messages:
-                    await self._handle_until_done([message])
+                    await self._handle_until_done(dispatcher, [message])
                 return
 
-    async def _handle(self, messages: Sequence[Message]) -> None:
+    async def _handle(self, dispatcher: Dispatcher, messages: Sequence[Message]) -> None:
         inbox = Inbox()
         inbox.take(messages)
         reach("engine.before_dispatch")
-        done = await self._dispatcher.dispatch(inbox)
+        done = await dispatcher.dispatch(inbox)
         reach("engine.dispatched")
-        told = await self._dispatcher.record_words(inbox.words)
+        told = await dispatcher.record_words(inbox.words)
         reach("engine.words_recorded")
         after = Inbox()
         ended = [row for row in told if row.exposure_id is not None and row.status in _ENDED]
@@ -147,7 +161,7 @@ class Engine:
                 after.wakes[row.exposure_id] = f"order:{row.id}:{row.status}"
             elif row.exposure_id is not None and row.status == OrderStatus.REJECTED:
                 after.rejections[row.exposure_id] = row.reason
-        done_after = await self._dispatcher.dispatch(after)
+        done_after = await dispatcher.dispatch(after)
         for exposure_id in {**inbox.rejections, **after.rejections}:
             self._hold(exposure_id)
         for command in inbox.commands:

@@ -12,6 +12,7 @@ where the decision comes to the same:
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -53,41 +54,45 @@ class _Place(msgspec.Struct, kw_only=True):
     """The last guess here was right."""
 
 
+class Foreseen(msgspec.Struct, kw_only=True):
+    """What was foreseen for one batch; empty when nothing was."""
+
+    key: _Key | None = None
+    signed: dict[NewOrder, tuple[MarketSpec, NewOrder]] = {}
+    writes: Written | None = None
+    is_sure: bool = False
+    """Whether the guess before this one was right."""
+
+
 class Foresight:
-    """One dispatcher's memory of the exposures it looked at last, and what it foresaw for the batch in hand."""
+    """What an engine's dispatchers remember of the exposures they looked at last."""
 
     def __init__(self, prepare: _Prepare, sent_lately: _Sent, specs: Mapping[str, MarketSpec]) -> None:
         self._prepare = prepare
         self._sent_lately = sent_lately
         self._specs = specs
         self._places: OrderedDict[_Key, _Place] = OrderedDict()
-        self._signed: dict[NewOrder, tuple[MarketSpec, NewOrder]] = {}
-        self._key: _Key | None = None
-        self._guess: Written | None = None
 
-    def foresee(self, executions: Sequence[Received], now: datetime) -> Written | None:
-        """Sign what these executions will order if nothing else has changed, and give what will then be written;
-        None where the last guess was wrong, or there is none. Never raises.
-        """
-        self._signed.clear()
-        self._guess, self._key = None, None
+    def foresee(self, executions: Sequence[Received], now: datetime) -> Foreseen:
+        """Sign what these executions will order if nothing else has changed, and say what will then be written. Never
+        raises."""
         keys = {(execution.account_id, execution.market_key) for execution in executions}
         if len(keys) != 1 or len(executions) > ALONE:
-            return None
-        self._key = keys.pop()
-        place = self._places.get(self._key)
-        if place is None:
-            return None
-        try:
-            self._guess = self._foresee(executions, place, now)
-        except Exception as error:
-            log.warning("not_foreseen", error=type(error).__name__)  # a guess from what may be long gone
-        return self._guess if place.is_sure else None
+            return Foreseen()
+        foreseen = Foreseen(key=keys.pop())
+        place = self._places.get(foreseen.key) if foreseen.key is not None else None
+        if place is not None:
+            try:
+                foreseen.writes = self._foresee(executions, place, now, foreseen)
+                foreseen.is_sure = place.is_sure
+            except Exception as error:
+                log.warning("not_foreseen", error=type(error).__name__)  # a guess from what may be long gone
+        return foreseen
 
-    def sign(self, order: NewOrder) -> NewOrder:
+    def sign(self, foreseen: Foreseen, order: NewOrder) -> NewOrder:
         """The order signed, now or ahead. Raises a TradingError when its account cannot sign now."""
         market = self._specs[order.market_key]
-        held = self._signed.get(order)
+        held = foreseen.signed.get(order)
         if held is None or held[0] is not market:
             return self._prepare(order, market)
         signed = held[1]
@@ -100,7 +105,7 @@ class Foresight:
             sender=signed.sender,
         )
 
-    def remember(self, decided: Decided, batch: FillBatch, writes: Written) -> None:
+    def remember(self, foreseen: Foreseen, decided: Decided, batch: FillBatch, writes: Written) -> None:
         """Keep how a small batch left its exposures and positions, and whether it was foreseen."""
         if len(decided.evaluations) > 2 * ALONE:
             return
@@ -111,10 +116,10 @@ class Foresight:
             place = self._places.get((held.account_id, held.market_key))
             if place is not None:
                 place.held[held.outcome] = held
-        foreseen = self._places.get(self._key) if self._key is not None else None
-        if foreseen is not None:
-            foreseen.is_sure = self._guess == writes
-            foreseen.moved = {order.id: order for order in batch.progress() if order.filled < order.size}
+        place = self._places.get(foreseen.key) if foreseen.key is not None else None
+        if place is not None:
+            place.is_sure = foreseen.writes == writes
+            place.moved = {order.id: order for order in batch.progress() if order.filled < order.size}
         while len(self._places) > _MOST:
             self._places.popitem(last=False)
 
@@ -124,7 +129,9 @@ class Foresight:
         self._places.move_to_end(key)
         return place
 
-    def _foresee(self, executions: Sequence[Received], place: _Place, now: datetime) -> Written | None:
+    def _foresee(
+        self, executions: Sequence[Received], place: _Place, now: datetime, foreseen: Foreseen
+    ) -> Written | None:
         held = [place.held.get(execution.outcome) for execution in executions]
         if None in held or any(execution.settlement is not Settlement.MATCHED for execution in executions):
             return None
@@ -140,7 +147,7 @@ class Foresight:
             )
         )
         around = at(place.around, now, batch.progress())
-        decided = decide(rows, batch.fills, around, self._sign_ahead, wakes={}, rejections={})
+        decided = decide(rows, batch.fills, around, partial(self._sign_ahead, foreseen), wakes={}, rejections={})
         return written(batch, decided, now)
 
     def _own(self, execution: Received, place: _Place) -> OrderProgress | None:
@@ -161,10 +168,10 @@ class Foresight:
             OrderStatus.ACCEPTED.value,
         )
 
-    def _sign_ahead(self, order: NewOrder) -> NewOrder:
+    def _sign_ahead(self, foreseen: Foreseen, order: NewOrder) -> NewOrder:
         market = self._specs[order.market_key]
         signed = self._prepare(order, market)
-        self._signed[order] = (market, signed)
+        foreseen.signed[order] = (market, signed)
         return signed
 
 

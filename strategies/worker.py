@@ -28,6 +28,7 @@ from accounts.vault import Opener
 from markets.endpoints import load_endpoints
 from strategies.dispatch import Dispatcher
 from strategies.engine import Engine
+from strategies.foresight import Foresight
 from strategies.halting import halt_strategy
 from strategies.specs import BookShelf, SpecBook
 from streams.connection import connect, connect_reader
@@ -45,6 +46,8 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
 STEADY_AFTER_S = 30.0
 STOP_TIMEOUT_S = 15.0
+AT_ONCE = 2
+"""Batches in hand: one is decided while the other is with the database."""
 
 PLANS = (
     "plan_cache_mode = force_generic_plan",
@@ -111,6 +114,7 @@ async def run_engine(name: str, stopping: threading.Event) -> None:
         await executor.start()
         stack.push_async_callback(executor.close)
         specs, books = SpecBook(), BookShelf(venues, utc_now)
+        foresight = Foresight(executor.prepare, executor.sent_lately, specs)
         dispatchers = [
             Dispatcher(
                 await stack.enter_async_context(await connect_dispatcher(settings.DATABASE_URL)),
@@ -118,13 +122,14 @@ async def run_engine(name: str, stopping: threading.Event) -> None:
                 specs,
                 books,
                 utc_now,
+                foresight,
             )
-            for _ in range(2)
+            for _ in range(AT_ONCE + 1)
         ]
         engine = Engine(
             reader=GroupReader(reading, STRATEGIES, name, READER_GROUPS[STRATEGIES].streams),
-            dispatcher=dispatchers[0],
-            sweeper=dispatchers[1],
+            dispatchers=dispatchers[:AT_ONCE],
+            sweeper=dispatchers[AT_ONCE],
             executor=executor,
             specs=specs,
             books=books,
