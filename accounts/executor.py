@@ -25,7 +25,6 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from accounts.answers import AnswerBook, utc_now
-from accounts.attempts import Attempts, TooLate
 from accounts.cancellation import Canceller
 from accounts.clearing import Clearing
 from accounts.credentials import CredentialStore
@@ -38,6 +37,7 @@ from accounts.ledger.rows import Answer, NewOrder, OrderRow
 from accounts.levels import pass_of
 from accounts.marks import Marks
 from accounts.recovery import Recovery
+from accounts.sending import Attempts, TooLate
 from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.commands import CancelOrder, Command
