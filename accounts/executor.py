@@ -1,7 +1,8 @@
 """The executor: the only sender of orders. Signs, sends what is journaled, and writes down what became of it.
 
     prepare   sign, in memory; the caller commits the bytes
-    send      bytes on the wire through the account's lane, past the gate; the answer is written in the background
+    send      bytes on the wire through the account's lane, past the gate: before it returns, where nothing has to be
+              waited for, else in the background, and there the answer is written
     commands  a person's or a quoter's order: limits, journal, send (`intake`)
     recover   orders whose fate is open are settled by evidence (`recovery`)
 
@@ -13,7 +14,7 @@ a stop held back before it ever left ends CANCELLED: `stopped`.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,30 +25,29 @@ from msgspec.structs import replace
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from accounts.answers import AnswerBook, moment, utc_now
+from accounts.answers import AnswerBook, utc_now
 from accounts.cancellation import Canceller
 from accounts.clearing import Clearing
 from accounts.credentials import CredentialStore
 from accounts.ends import Ends
 from accounts.gate import Gate, GateClosed, read_boot_clock
 from accounts.intake import Intake
-from accounts.lanes import AccountUnavailable, Lane, Lanes
+from accounts.lanes import AccountUnavailable, Lanes
 from accounts.ledger.clearance import LEAVE_WITHIN, record_unsent
 from accounts.ledger.rows import Answer, NewOrder, OrderRow
-from accounts.levels import OTHER, pass_of
+from accounts.levels import pass_of
 from accounts.marks import Marks
 from accounts.recovery import Recovery
+from accounts.sending import Attempts, TooLate
 from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.commands import CancelOrder, Command
 from trading.enums import OrderStatus, Platform
-from trading.errors import InvalidValue, NotFound, Rejected, RetryLater, UnknownOutcome, VenueError
+from trading.errors import InvalidValue, RetryLater, VenueError
 from trading.ids import order_salt
 from trading.instruments import MarketSpec
 from venues.backoff import Backoff
 from venues.contract import OrderTicket, SignedOrder
-from venues.permit import permitted_by
-from venues.priority import Priority, prioritised
 from venues.registry import Endpoints
 from venues.shared_budget import Budgets
 
@@ -85,6 +85,7 @@ class Executor:
         self.gate = gate
         self.lanes = Lanes(credentials, endpoints, budgets=budgets)
         self.answers = AnswerBook(pool, publisher)
+        self.attempts = Attempts(self.lanes, gate)
         self._pool = pool
         self._canceller = Canceller(pool, publisher, self.lanes, self.answers)
         self._marks = Marks(pool, endpoints, budgets)
@@ -158,15 +159,27 @@ class Executor:
         )
 
     def send(self, orders: Sequence[NewOrder]) -> None:
-        """Send orders whose SUBMITTED rows are committed. Returns at once and never raises."""
+        """Send orders whose SUBMITTED rows are committed. Returns at once and never raises.
+
+        What has its account logged in, a warm connection of its own, a place and a budget is on the socket then.
+        """
         for order in orders:
             if order.order_hash is None or order.body is None:
                 log.error("order_without_bytes", order=str(order.id))
                 continue
+            if order.id in self._leaving:
+                continue
+            signed = SignedOrder(client_order_id=order.id, order_hash=order.order_hash, body=order.body)
+            kind = pass_of(order.origin, order.exposure_id)
+            try:
+                begun = self.attempts.begin(order.account_id, signed, kind)
+            except Exception:
+                log.exception("sending_failed", order=str(order.id))  # The recovery settles it by evidence.
+                continue
+            self._leaving.add(order.id)
+            self.spawn(self._deliver(order.account_id, signed, kind, False, begun))
             if order.exposure_id is None:
                 self._remember(order.order_hash, order)
-            signed = SignedOrder(client_order_id=order.id, order_hash=order.order_hash, body=order.body)
-            self.spawn(self.deliver(order.account_id, signed, pass_of(order.origin, order.exposure_id)))
 
     def sent_lately(self, order_hash: str) -> NewOrder | None:
         """The order with this hash, if it is no hedge, and this process sent it and still remembers."""
@@ -228,13 +241,17 @@ class Executor:
         A refusal of bytes sent again proves nothing (the venue may check a balance before it sees a duplicate), so
         then the venue is asked for the order itself.
         """
+        if signed.client_order_id not in self._leaving:
+            self._leaving.add(signed.client_order_id)
+            await self._deliver(account_id, signed, kind, again, None)
+
+    async def _deliver(
+        self, account_id: UUID, signed: SignedOrder, kind: str, again: bool, begun: Awaitable[Answer] | None
+    ) -> None:
+        """`begun`: the answer of a first attempt that is under way."""
         order_id = signed.client_order_id
-        if order_id in self._leaving:
-            return
-        self._leaving.add(order_id)
         try:
-            lane = self.lanes.get(account_id)
-            self.answers.put(await self._send_until_answered(lane, signed, kind, again))
+            self.answers.put(await self._send_until_answered(account_id, signed, kind, again, begun))
         except RetryLater as refusal:
             log.warning("order_not_sent", order=str(order_id), reason=refusal.slug)
             if isinstance(refusal, GateClosed) and refusal.by_stop and not again:
@@ -245,22 +262,22 @@ class Executor:
         finally:
             self._leaving.discard(order_id)
 
-    async def _send_until_answered(self, lane: Lane, signed: SignedOrder, kind: str, again: bool) -> Answer:
+    async def _send_until_answered(
+        self, account_id: UUID, signed: SignedOrder, kind: str, again: bool, begun: Awaitable[Answer] | None
+    ) -> Answer:
         """The answer; raises the last RetryLater when it is certain that this process sent nothing."""
-        backoff, began = Backoff(0.05, _LONGEST_PAUSE_S), read_boot_clock()
-        late = RetryLater("waited_too_long", "its turn came too late: looked up before it is sent")
+        until, backoff = read_boot_clock() + RETRY_FOR_S, None
         while True:
             try:
-                async with self.lanes.slot(lane):
-                    if read_boot_clock() - began > RETRY_FOR_S:
-                        raise late
-                    return await self._send_once(lane, signed, kind, again)
+                return await (begun or self.attempts.make(account_id, signed, kind, until, again=again))
             except RetryLater as refusal:
-                if isinstance(refusal, GateClosed) and refusal.by_stop:
+                begun = None
+                if isinstance(refusal, TooLate) or (isinstance(refusal, GateClosed) and refusal.by_stop):
                     raise
                 # The venue's own advice is kept to; without one the fleet spreads itself out.
+                backoff = backoff or Backoff(0.05, _LONGEST_PAUSE_S)
                 pause = min(refusal.after_s, _LONGEST_PAUSE_S) / 2 + backoff.next_delay_s()
-                if refusal is late or read_boot_clock() - began + pause > RETRY_FOR_S:
+                if read_boot_clock() + pause > until:
                     raise
                 await asyncio.sleep(pause)
 
@@ -277,50 +294,6 @@ class Executor:
             return  # The recovery ends it.
         if row is not None:
             self.answers.announce([row])
-
-    async def _send_once(self, lane: Lane, signed: SignedOrder, kind: str, again: bool) -> Answer:
-        order_id, started_ns = signed.client_order_id, time.time_ns()
-        try:
-            rank = Priority.CANCEL if kind == OTHER else Priority.HEDGE
-            with self.gate.pass_through(kind) as check, permitted_by(check), prioritised(rank):
-                reach("executor.before_send")
-                said = await lane.client.submit(signed)
-                reach("executor.answered")
-        except Rejected as refusal:
-            if again:
-                return await self._evidence(lane, signed, refusal, started_ns)
-            return self._answer(order_id, OrderStatus.REJECTED, started_ns, refusal.slug, refusal.message)
-        except UnknownOutcome as unknown:
-            log.warning("order_unknown", order=str(order_id), reason=unknown.slug)
-            return self._answer(order_id, OrderStatus.UNKNOWN, started_ns, unknown.slug, unknown.message)
-        return Answer(
-            client_order_id=order_id,
-            status=OrderStatus.ACCEPTED,
-            venue_order_id=said.venue_order_id,
-            reason="duplicate" if said.duplicate else "",
-            sent_at=moment(said.sent_at_ns or started_ns),
-            answered_at=moment(said.answered_at_ns or time.time_ns()),
-        )
-
-    async def _evidence(self, lane: Lane, signed: SignedOrder, refusal: Rejected, started_ns: int) -> Answer:
-        order_id = signed.client_order_id
-        try:
-            await lane.client.fetch_order(signed.order_hash)
-        except NotFound:
-            return self._answer(order_id, OrderStatus.REJECTED, started_ns, refusal.slug, refusal.message)
-        except (RetryLater, Rejected, UnknownOutcome):
-            return self._answer(order_id, OrderStatus.UNKNOWN, started_ns, refusal.slug, "refused when sent again")
-        return Answer(client_order_id=order_id, status=OrderStatus.UNKNOWN, reason="known to the venue")
-
-    @staticmethod
-    def _answer(order_id: UUID, status: OrderStatus, started_ns: int, slug: str, message: str) -> Answer:
-        return Answer(
-            client_order_id=order_id,
-            status=status,
-            reason=f"{slug}: {message}" if message else slug,
-            sent_at=moment(started_ns),
-            answered_at=moment(time.time_ns()),
-        )
 
     def _remember(self, order_hash: str, order: NewOrder) -> None:
         self._sent[order_hash] = replace(order, body=None)

@@ -141,12 +141,20 @@ class Gate:
     def pass_through(self, kind: str = OTHER) -> Iterator[Callable[[], None]]:
         """Count a send until its answer is in: a stop's word is given only when none it forbids is out. Yields the
         check to make at the socket."""
-        self.check(kind)
-        self._sending[kind] += 1
+        self.enter(kind)
         try:
             yield partial(self.check, kind)
         finally:
-            self._sending[kind] -= 1
+            self.leave(kind)
+
+    def enter(self, kind: str) -> None:
+        """`pass_through` for a send that is begun in one step and ends in another: `leave` when its answer is in."""
+        self.check(kind)
+        self._sending[kind] += 1
+
+    def leave(self, kind: str) -> None:
+        """The send that `enter` counted is over."""
+        self._sending[kind] -= 1
 
     async def start(self) -> None:
         """Take the first lease and keep it renewed. Raises psycopg.Error when the database cannot be reached."""

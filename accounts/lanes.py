@@ -6,6 +6,8 @@ but that account: it can fill its own lane, never the road.
 
 import asyncio
 import contextlib
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -14,14 +16,16 @@ import structlog
 
 from accounts.credentials import CredentialStore, KnownAccount
 from trading.enums import Platform
-from trading.errors import TradingError, VenueError
+from trading.errors import RetryLater, TradingError, VenueError
 from venues.contract import OrderSigner, VenueClient
 from venues.registry import Endpoints, order_signer, venue_client
-from venues.shared_budget import Budgets
+from venues.shared_budget import CREDIT_PAUSE_S, Budgets
 
 PER_ACCOUNT = 8
 IN_ALL = 256
 _CONNECTING_AT_ONCE = 8
+_CONNECT_WITHIN_S = 2.0
+_A_MOMENT_S = 0.1
 
 log = structlog.get_logger()
 
@@ -34,6 +38,45 @@ class AccountUnavailable(TradingError):
         self.reason = reason
 
 
+class Slots:
+    """A bound on what is under way at once; who must wait is served in turn. A semaphore, but for `take`."""
+
+    __slots__ = ("_free", "_waiting")
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def take(self) -> bool:
+        """A place at once, or False; nobody who waits is overtaken."""
+        if self._free == 0:
+            return False
+        self._free -= 1
+        return True
+
+    async def wait(self) -> None:
+        """A place, in turn."""
+        if self.take():
+            return
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        try:
+            await mine
+        except BaseException:
+            if mine.done() and not mine.cancelled():
+                self.free()  # It was given in the moment in which nobody wanted it any more.
+            raise
+
+    def free(self) -> None:
+        """Give a place back: straight to who waits longest."""
+        while self._waiting:
+            next_one = self._waiting.popleft()
+            if not next_one.done():
+                next_one.set_result(None)
+                return
+        self._free += 1
+
+
 class Lane:
     """One account, ready to sign and send."""
 
@@ -43,7 +86,7 @@ class Lane:
         self.account = account
         self.signer = signer
         self.client = client
-        self.slots = asyncio.Semaphore(PER_ACCOUNT)
+        self.slots = Slots(PER_ACCOUNT)
 
     def __repr__(self) -> str:
         return f"Lane({self.account.name!r})"
@@ -66,7 +109,7 @@ class Lanes:
         self._lanes: dict[UUID, Lane] = {}
         self._problems: dict[UUID, str] = {}
         self._budgets = budgets or Budgets()
-        self._road = asyncio.Semaphore(in_all)
+        self._road = Slots(in_all)
         self._connecting = asyncio.Semaphore(_CONNECTING_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -84,11 +127,32 @@ class Lanes:
         """Accounts that have a lane."""
         return list(self._lanes)
 
+    def take(self, lane: Lane) -> bool:
+        """A place in the account's lane and on the road at once, to be given back by `free`; or False and neither."""
+        if not lane.slots.take():
+            return False
+        if not self._road.take():
+            lane.slots.free()
+            return False
+        return True
+
+    def free(self, lane: Lane) -> None:
+        """Give both places back."""
+        self._road.free()
+        lane.slots.free()
+
     @asynccontextmanager
     async def slot(self, lane: Lane) -> AsyncIterator[None]:
         """A place in the account's lane first and on the road after, so that a full lane blocks nobody else."""
-        async with lane.slots, self._road:
-            yield
+        await lane.slots.wait()
+        try:
+            await self._road.wait()
+            try:
+                yield
+            finally:
+                self._road.free()
+        finally:
+            lane.slots.free()
 
     async def refresh(self, *, connect: bool = True) -> None:
         """Take in new and changed accounts. Their connections are warmed in the background."""
@@ -143,10 +207,17 @@ class Lanes:
 
     async def _connect(self, lane: Lane) -> None:
         async with self._connecting:
-            try:
-                await lane.client.connect()
-            except VenueError as error:
-                log.warning("account_not_connected", account=lane.account.name, error=error.slug)
+            until = time.monotonic() + _CONNECT_WITHIN_S
+            while True:
+                try:
+                    await lane.client.connect()
+                    return
+                except VenueError as error:
+                    # At start-up everybody logs in at once, and the budget's next lease is moments away.
+                    if not isinstance(error, RetryLater) or error.after_s > _A_MOMENT_S or time.monotonic() > until:
+                        log.warning("account_not_connected", account=lane.account.name, error=error.slug)
+                        return
+                    await asyncio.sleep(max(error.after_s, CREDIT_PAUSE_S))
 
     def _spawn(self, job: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(job)

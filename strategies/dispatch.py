@@ -14,7 +14,6 @@ What is committed is what may leave: the signed bytes are in the order's row bef
 A crash before 3 changes nothing and the messages come again; a crash after 3 is healed by the executor's recovery.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -137,8 +136,6 @@ class Dispatcher:
         # An id that was taken already is another decision's order: it was, or will be, sent by whoever made it.
         leaving = [order for order in decided.sent if order.id in new]
         self._signer.send(leaving)
-        if leaving:
-            await asyncio.sleep(0)  # Their bytes first, before anything else is done about this batch.
         self._foresight.remember(committed.foreseen, decided, committed.batch, committed.writes)
         reach("dispatch.sent")
         if len(leaving) != len(decided.sent):

@@ -4,7 +4,7 @@ An adapter computes with its own wire format inside; what crosses this line is t
 Errors are the kernel's: Rejected, RetryLater, NotFound, UnknownOutcome (trading/errors.py).
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
@@ -23,6 +23,7 @@ from trading.enums import (
     SignerKind,
 )
 from trading.instruments import Book, MarketSpec
+from venues.priority import Priority
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,6 +191,15 @@ class VenueClient(Protocol):
 
     async def submit(self, order: SignedOrder) -> Submission:
         """POST the journaled bytes. Raises Rejected, RetryLater or UnknownOutcome; never re-sends by itself."""
+        ...
+
+    def begin(
+        self, order: SignedOrder, *, priority: Priority, permit: Callable[[], None]
+    ) -> Awaitable[Submission] | None:
+        """`submit` begun: the bytes are on the socket when this returns, and what it returns has the answer, as from
+        `submit`. None, with nothing done, when something has to be waited for first, or the account has a proxy.
+
+        `permit` is asked in the very step that writes; what it raises comes through, and nothing left."""
         ...
 
     async def cancel(self, order_hashes: Sequence[str]) -> Cancellation: ...

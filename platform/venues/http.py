@@ -8,7 +8,7 @@ way of `venues.lines`.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import SimpleNamespace
 
 import aiohttp
@@ -82,6 +82,38 @@ class HttpSession:
             answered_at_ns=time.time_ns(),
         )
 
+    def is_ready(self, url: URL) -> bool:
+        """Whether a request can be on the socket at once: a direct connection stands ready."""
+        return self._lines is not None and not self._closed and self._lines.is_ready(url)
+
+    def begin(
+        self, method: str, url: URL, *, headers: Mapping[str, str], body: bytes, permit: Callable[[], None]
+    ) -> Awaitable[Answer]:
+        """A request whose bytes are on the socket when this returns; what it returns has the answer, and raises as
+        `request` does. Only when `is_ready`. `permit` is asked in this very step, and what it raises comes through."""
+        assert self._lines is not None
+        request = self._lines.request_bytes(method, url, headers, body)
+        deadline = asyncio.get_running_loop().time() + self._total_timeout_s
+        line = self._lines.take(url)
+        assert line is not None
+        try:
+            permit()
+        except BaseException:
+            self._lines.give_back(line, url)
+            raise
+        sent_at_ns = time.time_ns()
+        return self._begun(self._lines, line, url, line.send(request, deadline), sent_at_ns)
+
+    async def _begun(
+        self, lines: Lines, line: Line, url: URL, waiting: asyncio.Future[Reply], sent_at_ns: int
+    ) -> Answer:
+        try:
+            return _answer(await waiting, sent_at_ns)
+        except _FAILURES as error:
+            raise self._failure(error, sent_at_ns) from None
+        finally:
+            lines.give_back(line, url)
+
     async def _request_directly(
         self, lines: Lines, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
     ) -> Answer:
@@ -100,8 +132,7 @@ class HttpSession:
                         raise ConnectionAbortedError
                 ask_permit()
                 sent_at_ns = time.time_ns()
-                reply = await _answered(line, line.send(request), deadline)
-                break
+                return _answer(await line.send(request, deadline), sent_at_ns)
             except _FAILURES as error:
                 # The venue had just closed a connection kept open: a read is asked anew, for it changes nothing.
                 is_stale = line is not None and line.is_used and not line.has_answered
@@ -109,15 +140,8 @@ class HttpSession:
                     raise self._failure(error, sent_at_ns) from None
                 line = None
             finally:
-                if line is not None:
+                if line is not None:  # one still without its answer is dropped
                     lines.give_back(line, url)
-        return Answer(
-            status=reply.status,
-            headers=reply.headers,
-            body=reply.body,
-            sent_at_ns=sent_at_ns,
-            answered_at_ns=time.time_ns(),
-        )
 
     async def connect_websocket(
         self, url: str, *, headers: Mapping[str, str], timeout_s: float = 10.0
@@ -170,14 +194,14 @@ class HttpSession:
         return otherwise if self._proxy_url is None else "proxy_unavailable"
 
 
-async def _answered(line: Line, waiting: asyncio.Future[Reply], deadline: float) -> Reply:
-    """The answer; when none comes in time, or nobody waits for it any more, the connection goes with it."""
-    try:
-        async with asyncio.timeout_at(deadline):
-            return await waiting
-    except BaseException:
-        line.drop()
-        raise
+def _answer(reply: Reply, sent_at_ns: int) -> Answer:
+    return Answer(
+        status=reply.status,
+        headers=reply.headers,
+        body=reply.body,
+        sent_at_ns=sent_at_ns,
+        answered_at_ns=time.time_ns(),
+    )
 
 
 def _connector(proxy_url: str | None) -> aiohttp.TCPConnector:

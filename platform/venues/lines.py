@@ -47,6 +47,7 @@ class Line(asyncio.Protocol):
         """Whether a byte of the answer to the present request is here."""
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[Reply] | None = None
+        self._limit: asyncio.TimerHandle | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._headers: list[tuple[str, str]] = []
         self._chunks: list[bytes] = []
@@ -57,11 +58,14 @@ class Line(asyncio.Protocol):
         """Open, with nothing asked and nothing unasked-for said."""
         return self._waiting is None and self._transport is not None and not self._transport.is_closing()
 
-    def send(self, request: bytes) -> asyncio.Future[Reply]:
-        """Hand the bytes to the socket in this very step."""
+    def send(self, request: bytes, deadline: float) -> asyncio.Future[Reply]:
+        """Hand the bytes to the socket in this very step. With no whole answer by `deadline`, on the loop's clock, the
+        future has a TimeoutError and the connection is gone."""
         assert self._transport is not None
         assert self._waiting is None
-        self._waiting = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        self._limit = loop.call_at(deadline, self._fail, TimeoutError())
         self._headers, self._chunks, self.has_answered = [], [], False
         self._transport.write(request)
         return self._waiting
@@ -127,7 +131,7 @@ class Line(asyncio.Protocol):
             self.drop()
 
     def _answer(self) -> None:
-        waiting, self._waiting = self._waiting, None
+        waiting = self._taken()
         self._until_closed = False
         self.is_used = True
         if waiting is not None and not waiting.done():
@@ -135,10 +139,17 @@ class Line(asyncio.Protocol):
             waiting.set_result(reply)
 
     def _fail(self, error: OSError) -> None:
-        waiting, self._waiting = self._waiting, None
+        waiting = self._taken()
         if waiting is not None and not waiting.done():
             waiting.set_exception(error)
         self.drop()
+
+    def _taken(self) -> asyncio.Future[Reply] | None:
+        waiting, self._waiting = self._waiting, None
+        if self._limit is not None:
+            self._limit.cancel()
+            self._limit = None
+        return waiting
 
 
 class Lines:
@@ -150,15 +161,19 @@ class Lines:
         self._lines: set[Line] = set()
         self._heads: dict[tuple[str, URL], tuple[Mapping[str, str], bytes]] = {}
 
-    def take(self, url: URL) -> Line | None:
-        """A connection that stands ready, or None."""
+    def is_ready(self, url: URL) -> bool:
+        """Whether `take` has a connection to give."""
         idle = self._idle.get(_origin(url))
         while idle:
-            line = idle.pop()
+            line = idle[-1]
             if line.is_idle and time.monotonic() - line.idle_since < self._keep_alive_s:
-                return line
-            line.drop()
-        return None
+                return True
+            idle.pop().drop()
+        return False
+
+    def take(self, url: URL) -> Line | None:
+        """A connection that stands ready, or None."""
+        return self._idle[_origin(url)].pop() if self.is_ready(url) else None
 
     async def open(self, url: URL) -> Line:
         """A new connection. Raises OSError (a refused certificate is one)."""

@@ -21,8 +21,8 @@ class Priority(IntEnum):
     READ = 3
 
 
-KEPT_PERCENT = {Priority.HEDGE: 0, Priority.CANCEL: 10, Priority.RECONCILE: 25, Priority.READ: 40}
-"""How much of a window each leaves to those above it."""
+KEPT_PERCENT = (0, 10, 25, 40)
+"""How much of a window each, from the highest to the lowest, leaves to those above it."""
 
 _priority: ContextVar[Priority | None] = ContextVar("priority", default=None)
 

@@ -54,8 +54,13 @@ class RateBudget:
         self._closed_until_s: dict[str, float] = {}
 
     async def claim(self, route_class: str, priority: Priority) -> None:
-        """`spend`, and whatever else is to be asked. Never pauses for a hedge."""
+        """Take one request, or raise RetryLater. Never pauses for a hedge."""
+        self.claim_now(route_class, priority)
+
+    def claim_now(self, route_class: str, priority: Priority) -> bool:
+        """`claim` in one step. False, with nothing taken, when somebody has to be asked first: never for a hedge."""
         self.spend(route_class, priority)
+        return True
 
     def spend(self, route_class: str, priority: Priority = Priority.READ) -> None:
         """Take one request from the window, or raise RetryLater("rate_limit_guard") saying when it opens again."""

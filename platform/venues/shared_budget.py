@@ -20,8 +20,12 @@ from venues.priority import KEPT_PERCENT, Priority
 from venues.ratelimit import RateBudget, Told, told_by
 
 CHUNK_OF = 50
-"""A lease is this part of the window's limit, so that idle processes hold back little."""
+"""A lease is this part of the window's limit at most, so that idle processes hold back little."""
 MOST_AT_ONCE = 20
+RUSH_S = 0.25
+"""A lease half gone so soon is followed by one of twice the size: a busy process asks Redis less often. One that lasts
+is not renewed before it is small again."""
+MOST_IN_A_RUSH = 200
 PATIENCE_S = 0.1
 """How long Redis may take before it counts as away."""
 CREDIT_PAUSE_S = 0.025
@@ -75,6 +79,8 @@ log = structlog.get_logger()
 class _Lease(msgspec.Struct):
     left: int
     until_s: float
+    size: int
+    given_at_s: float
 
 
 class SharedBudget(RateBudget):
@@ -93,7 +99,8 @@ class SharedBudget(RateBudget):
         self._scope = scope
         self._patience_s = patience_s
         self._script = client.register_script(LEASE)
-        self._leases: dict[tuple[str, Priority], _Lease] = {}
+        self._leases: dict[str, list[_Lease | None]] = {}
+        """Of each route class, by priority."""
         self._limits: dict[str, int] = {}
         self._debts: dict[str, int] = {}
         """Hedges that left without a lease and that Redis has not heard of."""
@@ -109,19 +116,25 @@ class SharedBudget(RateBudget):
 
     async def claim(self, route_class: str, priority: Priority) -> None:
         """Take one request, or raise RetryLater. Returns without a pause for a hedge, whatever Redis does."""
-        self.spend(route_class, priority)
-        if self._take(route_class, priority):
-            return
-        if priority is Priority.HEDGE:
-            self._borrow(route_class)
-            return
-        while not self._is_away():
+        while not self.claim_now(route_class, priority):
             granted = await asyncio.shield(self._ask(route_class, priority))
-            if self._take(route_class, priority):
-                return
-            if granted == 0:
+            if granted == 0 and self._lease_for(route_class, priority) is None:
                 wait_s = max(self._ends_s.get(route_class, 0.0) - self._clock_s(), 0.05)
                 raise RetryLater("rate_limit_guard", f"{route_class} is kept for what is more urgent", after_s=wait_s)
+
+    def claim_now(self, route_class: str, priority: Priority) -> bool:
+        lease = self._lease_for(route_class, priority)
+        is_hedge = priority is Priority.HEDGE
+        if lease is None and not is_hedge and not self._is_away():
+            return False
+        self.spend(route_class, priority)
+        if lease is not None:
+            lease.left -= 1
+            if is_hedge and lease.left <= lease.size // 2 and not self._is_away():
+                self._renew(route_class, lease)
+        elif is_hedge:
+            self._borrow(route_class)
+        return True
 
     def learn(self, route_class: str, headers: Mapping[str, str]) -> None:
         super().learn(route_class, headers)
@@ -134,18 +147,13 @@ class SharedBudget(RateBudget):
             self._told_at_s[route_class] = now
             self._ask(route_class, Priority.READ, only_tell=True)
 
-    def _take(self, route_class: str, priority: Priority) -> bool:
-        """From its own lease, else from one that was given to something less urgent."""
+    def _lease_for(self, route_class: str, priority: Priority) -> _Lease | None:
+        """One with something left: its own, else one that was given to something less urgent."""
         now = self._clock_s()
-        for each in Priority:
-            lease = self._leases.get((route_class, each))
-            if each < priority or lease is None or lease.left <= 0 or now >= lease.until_s:
-                continue
-            lease.left -= 1
-            if priority is Priority.HEDGE and lease.left <= self._chunk(route_class) // 2 and not self._is_away():
-                self._ask(route_class, priority)
-            return True
-        return False
+        for lease in self._leases.get(route_class, ())[priority:]:
+            if lease is not None and lease.left > 0 and now < lease.until_s:
+                return lease
+        return None
 
     def _borrow(self, route_class: str) -> None:
         """A hedge without a lease: it leaves, and Redis hears of it. Raises RetryLater when the window is spent."""
@@ -165,6 +173,20 @@ class SharedBudget(RateBudget):
         limit = self._limits.get(route_class, 0)
         return min(max(limit // CHUNK_OF, 1), MOST_AT_ONCE) if limit else MOST_AT_ONCE // 2
 
+    def _renew(self, route_class: str, lease: _Lease) -> None:
+        chunk = self._chunk(route_class)
+        if lease.size > chunk and self._clock_s() - lease.given_at_s > RUSH_S:
+            lease.size = max(lease.size // 2, chunk)
+        else:
+            self._ask(route_class, Priority.HEDGE)
+
+    def _next_size(self, route_class: str, last: _Lease | None) -> int:
+        chunk, limit = self._chunk(route_class), self._limits.get(route_class, 0)
+        if last is None or self._clock_s() - last.given_at_s > RUSH_S:
+            return chunk
+        most = max(chunk, min(limit // CHUNK_OF, MOST_IN_A_RUSH)) if limit else MOST_IN_A_RUSH
+        return min(2 * last.size, most)
+
     def _is_away(self) -> bool:
         return self._clock_s() < self._away_until_s
 
@@ -180,9 +202,11 @@ class SharedBudget(RateBudget):
         """Requests granted; None when Redis is away."""
         debt = self._debts.pop(route_class, 0)
         heard = self._heard.pop(route_class, None)
-        lease = self._leases.get((route_class, priority))
+        leases = self._leases.setdefault(route_class, [None] * len(Priority))
+        lease = leases[priority]
         left = lease.left if lease is not None and self._clock_s() < lease.until_s else 0
-        want = 0 if only_tell else max(self._chunk(route_class) - left, 0)
+        size = self._next_size(route_class, lease)
+        want = 0 if only_tell else max(size - left, 0)
         arguments = [want, KEPT_PERCENT[priority], debt, *((0, 0, 0) if heard is None else heard.arguments())]
         try:
             async with asyncio.timeout(self._patience_s):
@@ -197,9 +221,8 @@ class SharedBudget(RateBudget):
         until_s = now + ends_ms / 1000 if ends_ms else now + UNKNOWN_FOR_S
         self._limits[route_class], self._ends_s[route_class] = int(limit), until_s
         if granted:
-            held = self._leases.get((route_class, priority))
-            kept = held.left if held is not None and now < held.until_s else 0
-            self._leases[route_class, priority] = _Lease(kept + int(granted), until_s)
+            kept = lease.left if lease is not None and now < lease.until_s else 0
+            leases[priority] = _Lease(kept + int(granted), until_s, size, now)
             self._spent_until_s.pop(route_class, None)
         elif want and priority is Priority.HEDGE:
             self._spent_until_s[route_class] = until_s

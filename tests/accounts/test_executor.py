@@ -160,9 +160,9 @@ async def test_refusal_of_resent_bytes_proves_nothing(room: Any, account: Accoun
     [order, never_sent] = await room.journal(room.order(account), room.order(account))
     room.executor.send([order])
     await room.until(order.id, OrderStatus.ACCEPTED)
-    known = await room.executor._evidence(lane, _signed(order), refusal, time.time_ns())
+    known = await room.executor.attempts.find_evidence(lane, _signed(order), refusal, time.time_ns())
     assert known.status is OrderStatus.UNKNOWN
-    unknown = await room.executor._evidence(lane, _signed(never_sent), refusal, time.time_ns())
+    unknown = await room.executor.attempts.find_evidence(lane, _signed(never_sent), refusal, time.time_ns())
     assert unknown.status is OrderStatus.REJECTED
 
 

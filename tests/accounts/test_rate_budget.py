@@ -16,7 +16,7 @@ from streams.connection import connect
 from trading.enums import Platform
 from trading.errors import RetryLater
 from venues.priority import Priority
-from venues.shared_budget import Budgets, SharedBudget
+from venues.shared_budget import MOST_AT_ONCE, MOST_IN_A_RUSH, Budgets, SharedBudget
 
 ROOT = Path(__file__).resolve().parents[2]
 CHUNK = 2
@@ -199,6 +199,46 @@ async def test_late_answer_does_not_open_a_spent_window(opened: Opened) -> None:
     with pytest.raises(RetryLater) as refused:
         await one.claim("trading", Priority.READ)
     assert refused.value.after_s > 50
+
+
+async def test_busy_process_asks_seldom(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lease gone in a moment doubles the next, up to a fiftieth of the window; after a pause it is small again."""
+    budget, asked = opened(), 0
+    lease = budget._lease
+
+    async def count(route_class: str, priority: Priority, only_tell: bool) -> int | None:
+        nonlocal asked
+        asked += 1
+        return await lease(route_class, priority, only_tell)
+
+    monkeypatch.setattr(budget, "_lease", count)
+    await tell(budget, 100_000, 100_000, 60)
+    sizes = []
+    for _ in range(500):
+        for _ in range(3):
+            assert budget.claim_now("trading", Priority.HEDGE)
+        await asyncio.sleep(0.001)
+        held = budget._leases["trading"][Priority.HEDGE]
+        sizes.append(held.size if held else 0)
+    assert max(sizes) == MOST_IN_A_RUSH
+    assert asked < 60, "a lease of 20 at most would have been asked for about 150 times"
+    await asyncio.sleep(0.3)
+    budget._leases["trading"][Priority.HEDGE].left = 1  # type: ignore[union-attr]
+    assert budget.claim_now("trading", Priority.HEDGE)
+    await asyncio.sleep(0.05)
+    held = budget._leases["trading"][Priority.HEDGE]
+    assert held is not None
+    assert held.left <= MOST_AT_ONCE
+
+
+async def test_only_a_hedge_begins_without_a_lease(opened: Opened) -> None:
+    budget = opened()
+    await tell(budget, 100, 100, 60)
+    assert not budget.claim_now("trading", Priority.CANCEL)
+    assert budget.remaining("trading") == 100, "nothing was taken"
+    assert budget.claim_now("trading", Priority.HEDGE)
+    await budget.claim("trading", Priority.CANCEL)
+    assert budget.claim_now("trading", Priority.CANCEL), "of the lease it was given"
 
 
 async def test_two_real_processes_share_the_window(opened: Opened, redis_url: str) -> None:

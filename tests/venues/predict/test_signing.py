@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
+from Crypto.Hash import keccak
 from eth_account import Account
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from trading.instruments import MarketSpec
 from trading.values import from_base_units
 from venues.contract import Credentials, OrderTicket
 from venues.predict.addresses import checksummed
-from venues.predict.eip712 import exchange_domain
+from venues.predict.eip712 import exchange_domain, keccak256
 from venues.predict.signing import NO_EXPIRY_S, PredictSigner, owner_address
 
 FAKE_KEY = bytes.fromhex("11" * 32)
@@ -45,6 +46,11 @@ def ticket(market: MarketSpec, **changes: Any) -> OrderTicket:
         salt=1234567890,
     )
     return msgspec.structs.replace(order, **changes)
+
+
+@given(st.binary(max_size=500))
+def test_keccak_is_what_another_library_says(data: bytes) -> None:
+    assert keccak256(data) == keccak.new(digest_bits=256, data=data).digest()
 
 
 def test_every_published_order_is_signed_byte_for_byte(vectors: Any) -> None:
