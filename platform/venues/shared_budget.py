@@ -22,7 +22,7 @@ from venues.ratelimit import RateBudget, Told, told_by
 CHUNK_OF = 50
 """A lease is this part of the window's limit at most, so that idle processes hold back little."""
 MOST_AT_ONCE = 20
-RUSH_S = 0.25
+RUSH_S = 2.0
 """A lease half gone so soon is followed by one of twice the size: a busy process asks Redis less often. One that lasts
 is not renewed before it is small again."""
 MOST_IN_A_RUSH = 200
@@ -33,7 +33,7 @@ CREDIT_PAUSE_S = 0.025
 AWAY_S = 1.0
 """How long it is left alone then."""
 TELL_EVERY_S = 0.25
-UNKNOWN_FOR_S = 1.0
+UNKNOWN_FOR_S = 10.0
 """How long a lease lasts in a window nobody knows the end of."""
 
 LEASE = """
