@@ -21,22 +21,37 @@ from venues.contract import Credentials
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
 
-_ALL = """
+_ROWS = """
 SELECT a.id, a.name, a.platform, a.address, a.signer_kind, a.state, a.proxy_label <> '',
-       greatest(a.updated_at, coalesce(max(s.created_at), a.updated_at)),
        coalesce(array_agg(s.kind) FILTER (WHERE s.kind IS NOT NULL), '{}'),
        coalesce(array_agg(s.sealed) FILTER (WHERE s.kind IS NOT NULL), '{}'),
        coalesce(array_agg(s.vault_key) FILTER (WHERE s.kind IS NOT NULL), '{}'),
        coalesce(max(s.created_at), a.created_at)
 FROM accounts_account a LEFT JOIN accounts_sealedsecret s ON s.account_id = a.id
-WHERE a.mode = %(mode)s AND (%(ids)s::uuid[] IS NULL OR a.id = ANY(%(ids)s))
+WHERE a.mode = %(mode)s AND a.id = ANY(%(ids)s)
 GROUP BY a.id
-HAVING %(since)s::timestamptz IS NULL OR greatest(a.updated_at, coalesce(max(s.created_at), a.updated_at)) >= %(since)s
-    OR a.id = ANY(%(unfit)s::uuid[])
 """
+
+_VERSIONS = """
+WITH versions AS (
+    SELECT a.id, greatest(a.updated_at, coalesce(max(s.created_at), a.updated_at)) AS changed_at
+    FROM accounts_account a LEFT JOIN accounts_sealedsecret s ON s.account_id = a.id
+    WHERE a.mode = %(mode)s GROUP BY a.id
+)
+"""
+
+_NEWER = f"""
+{_VERSIONS}
+SELECT count(*) FILTER (WHERE changed_at > %(seen)s),
+    count(*) FILTER (WHERE changed_at BETWEEN %(since)s AND %(seen)s)
+FROM versions
+"""
+
+_SINCE = f"{_VERSIONS} SELECT id, changed_at FROM versions WHERE changed_at >= %(since)s"
 
 _OVERLAP = timedelta(seconds=5)
 """A transaction's rows carry the time it began, and appear only when it ends."""
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 log = structlog.get_logger()
 
@@ -67,7 +82,9 @@ class CredentialStore:
         self._opener = opener
         self._mode = str(mode)
         self._known: dict[UUID, KnownAccount] = {}
-        self._seen: datetime | None = None
+        self._versions: dict[UUID, datetime] = {}
+        """When each was changed last, as far as it was seen here."""
+        self._seen = _NEVER
 
     def __repr__(self) -> str:
         return f"CredentialStore({len(self._known)} accounts)"
@@ -82,7 +99,8 @@ class CredentialStore:
 
     async def load(self, account_ids: Iterable[UUID]) -> list[KnownAccount]:
         """These accounts as they stand in the database; unknown ids are missing from the answer."""
-        return await self._load(list(account_ids), None)
+        async with self._pool.connection() as conn:
+            return await self._load(conn, account_ids)
 
     async def refresh(self) -> list[KnownAccount]:
         """Load what changed since the last refresh (at first everything); returns accounts that differ from before.
@@ -90,27 +108,42 @@ class CredentialStore:
         An unfit one is looked at each time: the vault's key that it lacks may have come. Sealing the same secret anew
         for another vault key is no change: nobody's connection is closed for it.
         """
-        since = self._seen - _OVERLAP if self._seen else None
-        return await self._load(None, since)
-
-    async def _load(self, ids: list[UUID] | None, since: datetime | None) -> list[KnownAccount]:
-        unfit = [account.id for account in self._known.values() if account.problem]
+        before = dict(self._known)
         async with self._pool.connection() as conn:
-            values = {"mode": self._mode, "ids": ids, "since": since, "unfit": unfit}
-            cursor = await conn.execute(_ALL, values)
-            rows = await cursor.fetchall()
-        changed: list[KnownAccount] = []
-        for row in rows:
-            account = self._open(row)
-            if ids is None:
-                self._seen = max(self._seen or datetime.min.replace(tzinfo=UTC), row[7])
-            if ids is not None or self._known.get(account.id) != account:
-                changed.append(account)
-            self._known[account.id] = account
-        return changed
+            versions = await self._moved(conn)
+            changed = {key for key, at in versions.items() if self._versions.get(key) != at}
+            unfit = {account.id for account in self._known.values() if account.problem}
+            loaded = await self._load(conn, changed | unfit)
+        # Only now: what could not be loaded is found again.
+        self._versions.update(versions)
+        self._seen = max(self._seen, *versions.values()) if versions else self._seen
+        return [account for account in loaded if before.get(account.id) != account]
+
+    async def _moved(self, conn: AsyncConnection[Any]) -> dict[UUID, datetime]:
+        """The versions of late, or nothing when all of them are known. An account whose transaction ended late is older
+        than the newest seen: it is found by their number. Of ten thousand that were made at once no more is read."""
+        since = self._seen - _OVERLAP if self._seen != _NEVER else _NEVER
+        values = {"mode": self._mode, "seen": self._seen, "since": since}
+        row = await (await conn.execute(_NEWER, values)).fetchone()
+        if row == (0, sum(since <= at <= self._seen for at in self._versions.values())):
+            return {}
+        rows = await (await conn.execute(_SINCE, values)).fetchall()
+        found: dict[UUID, datetime] = dict(rows)
+        for key in [key for key, at in self._versions.items() if at >= since and key not in found]:
+            del self._versions[key]  # It is no more.
+        return found
+
+    async def _load(self, conn: AsyncConnection[Any], ids: Iterable[UUID]) -> list[KnownAccount]:
+        wanted = list(ids)
+        if not wanted:
+            return []
+        cursor = await conn.execute(_ROWS, {"mode": self._mode, "ids": wanted})
+        accounts = [self._open(row) for row in await cursor.fetchall()]
+        self._known.update({account.id: account for account in accounts})
+        return accounts
 
     def _open(self, row: tuple[Any, ...]) -> KnownAccount:
-        account_id, name, platform, address, signer_kind, state, needs_proxy, _, kinds, sealed, vault_keys, at = row
+        account_id, name, platform, address, signer_kind, state, needs_proxy, kinds, sealed, vault_keys, at = row
         held = self._known.get(account_id)
         secrets: dict[str, bytes] = {}
         problem = ""

@@ -37,6 +37,9 @@ COLUMNS = (
     "ends_at",
     "payout_yes",
 )
+_DIGEST = f"hashtextextended(row({', '.join(COLUMNS)})::text, 0)"
+_CATALOGUE = f"SELECT count(*), coalesce(sum({_DIGEST}), 0) FROM markets_market WHERE synced_at IS NOT NULL"
+_DIGESTS = f"SELECT id, {_DIGEST} FROM markets_market WHERE id = ANY(%s) AND synced_at IS NOT NULL"
 LOAD = f"SELECT id, {', '.join(COLUMNS)} FROM markets_market WHERE id = ANY(%s) AND synced_at IS NOT NULL"
 
 
@@ -113,3 +116,15 @@ async def load_specs(conn: AsyncConnection[Any], keys: Collection[str]) -> dict[
     async with conn.cursor(row_factory=dict_row) as cursor:
         await cursor.execute(LOAD, (list(keys),))
         return {row["id"]: spec_from_columns(row) for row in await cursor.fetchall()}
+
+
+async def load_catalogue_mark(conn: AsyncConnection[Any]) -> tuple[int, Decimal]:
+    """A mark that changes when the spec of any market does. PostgreSQL works it out; one row is read."""
+    row = await (await conn.execute(_CATALOGUE, prepare=True)).fetchone()
+    assert row is not None
+    return row[0], row[1]
+
+
+async def load_digests(conn: AsyncConnection[Any], keys: Collection[str]) -> dict[str, int]:
+    """Market key → a number that changes when its spec does; unknown markets and stubs are left out."""
+    return dict(await (await conn.execute(_DIGESTS, (list(keys),))).fetchall())

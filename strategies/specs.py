@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from psycopg import AsyncConnection
 
-from markets.specs import load_specs
+from markets.specs import load_catalogue_mark, load_digests, load_specs
 from trading.enums import Platform
 from trading.instruments import Book, MarketSpec
 from venues.contract import MarketData
@@ -15,10 +16,12 @@ BOOK_MAX_AGE = timedelta(seconds=2)
 
 
 class SpecBook(Mapping[str, MarketSpec]):
-    """Market key → spec. A market not held is loaded when first asked for; all are read again by `refresh`."""
+    """Market key → spec. A market not held is loaded when first asked for; `refresh` reads again what changed."""
 
     def __init__(self) -> None:
         self._held: dict[str, MarketSpec] = {}
+        self._digests: dict[str, int] = {}
+        self._mark: tuple[int, Decimal] | None = None
 
     def __getitem__(self, key: str) -> MarketSpec:
         return self._held[key]
@@ -36,9 +39,18 @@ class SpecBook(Mapping[str, MarketSpec]):
             self._held.update(await load_specs(conn, missing))
 
     async def refresh(self, conn: AsyncConnection[Any]) -> None:
-        """Read every held market again: a closed market or a new fee holds from here on."""
-        if self._held:
-            self._held = await load_specs(conn, list(self._held))
+        """A closed market or a new fee holds from here on. Where nothing changed, thousands of markets cost one row."""
+        if not self._held:
+            return
+        mark = await load_catalogue_mark(conn)
+        if mark == self._mark:
+            return
+        digests = await load_digests(conn, self._held)
+        changed = [key for key, digest in digests.items() if self._digests.get(key) != digest]
+        self._held.update(await load_specs(conn, changed))
+        for key in self._held.keys() - digests.keys():
+            del self._held[key]
+        self._digests, self._mark = digests, mark
 
 
 class BookShelf(Mapping[str, Book]):
