@@ -106,18 +106,24 @@ class Foresight:
         )
 
     def remember(self, foreseen: Foreseen, decided: Decided, batch: FillBatch, writes: Written) -> None:
-        """Keep how a small batch left its exposures and positions, and whether it was foreseen."""
+        """Keep how a small batch left its exposures and positions, and whether it was foreseen; forget what a large one
+        touched."""
+        moved = batch.moved()
         if len(decided.evaluations) > 2 * ALONE:
+            for evaluation in decided.evaluations:
+                self._places.pop((evaluation.row.primary_id, evaluation.row.market_key), None)
+            for held in moved:
+                self._places.pop((held.account_id, held.market_key), None)
             return
         for evaluation in decided.evaluations:
             row = evaluation.row
             self._place((row.primary_id, row.market_key), decided.around).rows[row.id] = _left(evaluation)
-        for held in batch.moved():
+        for held in moved:
             place = self._places.get((held.account_id, held.market_key))
             if place is not None:
                 place.held[held.outcome] = held
         place = self._places.get(foreseen.key) if foreseen.key is not None else None
-        if place is not None:
+        if place is not None and foreseen.writes is not None:
             place.is_sure = foreseen.writes == writes
             place.moved = {order.id: order for order in batch.progress() if order.filled < order.size}
         while len(self._places) > _MOST:

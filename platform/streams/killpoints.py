@@ -16,6 +16,7 @@ LISTENER = ("listener.before_publish", "listener.published")
 
 ENGINE = (
     "engine.before_dispatch",
+    "dispatch.written_ahead",
     "dispatch.opened",
     "dispatch.signed",
     "dispatch.before_commit",

@@ -16,7 +16,7 @@ from strategies.models import Decision, Exposure, Pair, Strategy
 from strategies.trips import Trips, Writes
 from strategies.worker import connect_dispatcher
 from tests.dispatch.conftest import NOW, KeepingSigner, fill, inbox_of, make_dispatcher
-from trading.enums import Action, OrderStatus, Outcome, Settlement
+from trading.enums import Action, FeeKind, OrderStatus, Outcome, Settlement
 
 
 class WatchedTrips(Trips):
@@ -164,6 +164,34 @@ async def test_failed_settlement_is_never_foreseen(
     await trading.dispatch(inbox_of(fill(primary, "before1", size="10", settlement=Settlement.FAILED)))
     assert trips.written == 0
     assert (await Exposure.objects.aget()).primary == 10
+
+
+async def test_settlements_in_between_do_not_disturb_the_guess(
+    trading: Dispatcher, trips: WatchedTrips, signer: KeepingSigner, primary: Account
+) -> None:
+    for number, size in enumerate(("30", "5")):
+        await trading.dispatch(inbox_of(fill(primary, f"t{number}", size=size)))
+        settled = fill(primary, f"t{number}", size=size, settlement=Settlement.SETTLED, fee=Decimal("0.1"),
+                       fee_kind=FeeKind.COLLATERAL)  # fmt: skip
+        await trading.dispatch(inbox_of(settled))
+    assert (trips.written, trips.taken_back) == (2, 0)
+    assert (await Position.objects.aget()).fees == Decimal("0.2")
+
+
+async def test_large_batch_in_between_is_not_guessed_at(
+    trading: Dispatcher, trips: WatchedTrips, primary: Account, strategy: Strategy
+) -> None:
+    """What it moved is forgotten, not remembered wrongly."""
+    others = [
+        await Account.objects.acreate(name=f"other{number}", platform="predict", address=f"0x{number:040x}")
+        for number in range(5)
+    ]
+    for other in others:
+        await Pair.objects.acreate(strategy=strategy, primary=other, hedge=primary)
+    batch = [fill(other, f"many-{other.name}") for other in (*others, primary)]
+    await trading.dispatch(inbox_of(*batch))
+    await trading.dispatch(inbox_of(fill(primary, "t1", size="30")))
+    assert trips.written == 0
 
 
 async def test_account_that_cannot_sign_records_the_fill_all_the_same(

@@ -22,6 +22,8 @@ from trading.enums import Action, OrderStatus, Outcome, Platform
 SOON_S = 80.0
 """Generous: the machine may be busy, and an order the venue does not know is given up after half a minute."""
 FILLS = 2
+FORESEEN = 20
+"""So many fills, one after the other in the same market: the engine writes ahead once it has guessed right."""
 NTH = {"engine": 2, "dispatch": 2, "answers": 2, "listener": 2, "executor": 2}
 """Not always at the first pass: by the second the process has state to lose."""
 
@@ -78,7 +80,7 @@ class Killing:
     def _trading(self, point: str) -> None:
         armed = self._begin_engine(self._armed(point))
         self.house.wait_until_heard()
-        load = self.house.load(FILLS)
+        load = self.house.load(FORESEEN if point == "dispatch.written_ahead" else FILLS)
         died(armed, point)
         self._begin_engine()
         load.result()

@@ -15,7 +15,7 @@ from tests.faults.house import House
 from tests.faults.killing import Killing
 
 ROOT = Path(__file__).resolve().parents[2]
-A_FEW = ("dispatch.committed", "executor.answered", "listener.published")
+A_FEW = ("dispatch.written_ahead", "dispatch.committed", "executor.answered", "listener.published")
 
 
 @pytest.mark.faults
