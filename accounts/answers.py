@@ -19,8 +19,8 @@ from msgspec.structs import replace
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from accounts.ledger.orders import record_announced, record_answers
-from accounts.ledger.rows import Answer, OrderRow
+from accounts.ledger.orders import record_announced, record_spoken
+from accounts.ledger.rows import Answer, OrderRow, Standing
 from streams.killpoints import reach
 from streams.publisher import Publisher
 from trading.enums import Action, OrderStatus, Outcome, Platform
@@ -29,11 +29,13 @@ from trading.ids import event_id
 from trading.values import plain
 
 Pool = AsyncConnectionPool[AsyncConnection[Any]]
+Row = OrderRow | Standing
 
 _SILENT = frozenset({OrderStatus.INITIALIZED.value, OrderStatus.SUBMITTED.value})
 """Steps on the way to a word; nobody is told of them."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PAUSE_S = 0.25
+_NOTE_EVERY_S = 0.1
 _CLOSE_S = 5.0
 
 log = structlog.get_logger()
@@ -49,7 +51,7 @@ def moment(unix_ns: int) -> datetime | None:
     return _EPOCH + timedelta(microseconds=unix_ns // 1000) if unix_ns else None
 
 
-def trade_event(row: OrderRow, at: datetime) -> Event:
+def trade_event(row: Row, at: datetime) -> Event:
     """The executor's word on an order as it stands. Its id names (order, status): said twice, it is one event."""
     return Event(
         id=event_id("order", str(row.id), row.status),
@@ -76,30 +78,38 @@ def trade_event(row: OrderRow, at: datetime) -> Event:
     )
 
 
-async def announce_orders(conn: AsyncConnection[Any], publisher: Publisher, rows: Iterable[OrderRow]) -> None:
-    """Publish what is not on the bus yet, then note it. `conn` is in no transaction that could still roll back."""
+async def publish_orders(publisher: Publisher, rows: Iterable[Row]) -> list[Row]:
+    """Put on the bus what is durable and not there yet; gives the rows to be noted as announced."""
     due = [row for row in rows if row.announced != row.status]
-    if not due:
-        return
     at = utc_now()
     events = [trade_event(row, at) for row in due if row.status not in _SILENT]
     if events:
         reach("answers.before_publish")
         await publisher.publish_many(TRADE_EVENTS, events)
         reach("answers.published")
-    await record_announced(conn, due)
-    reach("answers.announced")
+    return due
+
+
+async def announce_orders(conn: AsyncConnection[Any], publisher: Publisher, rows: Iterable[Row]) -> None:
+    """Publish what is not on the bus yet, then note it. `conn` is in no transaction that could still roll back."""
+    due = await publish_orders(publisher, rows)
+    if due:
+        await record_announced(conn, due)
+        reach("answers.announced")
 
 
 class AnswerBook:
-    """Collects answers and writes whatever has gathered in one transaction."""
+    """Collects answers and writes whatever has gathered, in one statement that is its own transaction."""
 
     def __init__(self, pool: Pool, publisher: Publisher) -> None:
+        """`pool` gives connections in autocommit."""
         self._pool = pool
         self._publisher = publisher
         self._waiting: dict[UUID, Answer] = {}
-        self._unannounced: list[OrderRow] = []
+        self._unannounced: list[Row] = []
+        self._told: list[Row] = []
         self._rung = asyncio.Event()
+        self._is_note_due = False
         self._task: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -116,7 +126,7 @@ class AnswerBook:
         self._waiting[answer.client_order_id] = answer
         self._rung.set()
 
-    def announce(self, rows: Iterable[OrderRow]) -> None:
+    def announce(self, rows: Iterable[Row]) -> None:
         """Hand in rows whose status, already durable, is to be put on the bus."""
         self._unannounced += rows
         self._rung.set()
@@ -133,36 +143,52 @@ class AnswerBook:
                 await asyncio.wait_for(self._task, _CLOSE_S)
 
     async def _run(self) -> None:
-        while self._waiting or self._unannounced or not self._closing:
+        while self._waiting or self._unannounced or self._told or not self._closing:
             await self._rung.wait()
             self._rung.clear()
             batch, self._waiting = self._waiting, {}
             rows, self._unannounced = self._unannounced, []
             if batch:
-                try:
-                    rows += await self._record(list(batch.values()))
-                except (psycopg.Error, PoolTimeout, OSError) as error:
-                    log.warning("answers_delayed", answers=len(batch), error=type(error).__name__)
-                    # What came in meanwhile is newer than what could not be written.
-                    self._waiting = batch | self._waiting
-                    self._unannounced = rows + self._unannounced
-                    self._rung.set()
-                    await asyncio.sleep(_PAUSE_S)
+                reach("answers.before_record")
+            try:
+                async with self._pool.connection() as conn:
+                    assert conn.autocommit
+                    if batch:
+                        rows += await self._record(conn, list(batch.values()))
+                        batch = {}
+                    if rows:
+                        self._tell(await publish_orders(self._publisher, rows))
+                    if self._told and (self._closing or self._is_note_due):
+                        await self._note(conn)
+            except (psycopg.Error, PoolTimeout, redis.RedisError, OSError) as error:
+                if not batch:  # What is durable and not announced is announced by the recovery.
+                    log.warning("orders_unannounced", orders=len(rows), error=type(error).__name__)
                     continue
-            if rows:
-                await self._announce(rows)
+                log.warning("answers_delayed", answers=len(batch), error=type(error).__name__)
+                # What came in meanwhile is newer than what could not be written.
+                self._waiting = batch | self._waiting
+                self._unannounced = rows + self._unannounced
+                self._rung.set()
+                await asyncio.sleep(_PAUSE_S)
 
-    async def _record(self, answers: Sequence[Answer]) -> list[OrderRow]:
-        async with self._pool.connection() as conn, conn.transaction():
-            reach("answers.before_record")
-            rows = await record_answers(conn, answers, utc_now())
-            reach("answers.before_commit")
+    async def _record(self, conn: AsyncConnection[Any], answers: Sequence[Answer]) -> list[Standing]:
+        reach("answers.before_commit")
+        rows = await record_spoken(conn, answers, utc_now())
         reach("answers.recorded")
         return rows
 
-    async def _announce(self, rows: Sequence[OrderRow]) -> None:
-        try:
-            async with self._pool.connection() as conn:
-                await announce_orders(conn, self._publisher, rows)
-        except (psycopg.Error, PoolTimeout, redis.RedisError, OSError) as error:
-            log.warning("orders_unannounced", orders=len(rows), error=type(error).__name__)
+    def _tell(self, rows: Iterable[Row]) -> None:
+        """These are on the bus, which is noted together with what follows soon: each note is one more version of an
+        order's row, and a fill that comes first makes it needless."""
+        if not self._told:
+            asyncio.get_running_loop().call_later(_NOTE_EVERY_S, self._make_note_due)
+        self._told += rows
+
+    def _make_note_due(self) -> None:
+        self._is_note_due = True
+        self._rung.set()
+
+    async def _note(self, conn: AsyncConnection[Any]) -> None:
+        told, self._told, self._is_note_due = self._told, [], False
+        await record_announced(conn, told)
+        reach("answers.announced")

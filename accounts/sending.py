@@ -135,7 +135,7 @@ def _answer(order_id: UUID, status: OrderStatus, started_ns: int, slug: str, mes
     return Answer(
         client_order_id=order_id,
         status=status,
-        reason=f"{slug}: {message}" if message else slug,
+        reason=(f"{slug}: {message}" if message else slug).replace("\0", ""),  # PostgreSQL's texts hold none
         sent_at=moment(started_ns),
         answered_at=moment(time.time_ns()),
     )

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from psycopg import AsyncConnection, AsyncCursor
 
-from accounts.ledger.rows import COLUMNS, Answer, NewOrder, OrderRow, VenueWord
+from accounts.ledger.rows import COLUMNS, STANDING, Answer, NewOrder, OrderRow, Standing, VenueWord
 from trading.enums import OrderStatus
 from trading.orders import TERMINAL, TRANSITIONS
 
@@ -45,11 +46,13 @@ SET status = 'submitted', order_hash = %s, body = %s, salt = %s, sender = %s, su
 WHERE id = %s AND status = 'initialized'
 """
 
-_ANSWER = f"""
+_ANSWER = """
 WITH said AS (
-    SELECT * FROM unnest(
-        %s::uuid[], %s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::timestamptz[], %s::bool[]
-    ) AS t(id, status, venue_order_id, reason, sent_at, answered_at, closes)
+    SELECT *, t.status = ANY(%s::text[]) AS closes
+    FROM json_to_recordset(%s::json) AS t(
+        client_order_id uuid, status text, venue_order_id text, reason text,
+        sent_at timestamptz, answered_at timestamptz
+    )
 ), changed AS (
     UPDATE accounts_order o SET
         status = CASE WHEN o.status || '>' || said.status = ANY(%s::text[]) THEN said.status ELSE o.status END,
@@ -62,12 +65,13 @@ WITH said AS (
         attempts = o.attempts + 1,
         closed_at = CASE WHEN said.closes THEN coalesce(o.closed_at, %s) ELSE o.closed_at END,
         updated_at = %s
-    FROM said WHERE o.id = said.id
+    FROM said WHERE o.id = said.client_order_id
     RETURNING o.*
 )
-SELECT {COLUMNS} FROM changed o
+SELECT {} FROM changed o
 JOIN accounts_account a ON a.id = o.account_id JOIN markets_market m ON m.id = o.market_id
 """
+_ANSWER_ROWS, _ANSWER_STANDINGS = _ANSWER.format(COLUMNS), _ANSWER.format(STANDING)
 
 _WORD = f"""
 WITH said AS (
@@ -91,19 +95,33 @@ SELECT {COLUMNS} FROM changed o
 JOIN accounts_account a ON a.id = o.account_id JOIN markets_market m ON m.id = o.market_id
 """
 
+
+def _array(words: Iterable[str]) -> str:
+    """A text[] as PostgreSQL writes it, made once: psycopg would make it anew for every statement."""
+    return "{" + ",".join(words) + "}"
+
+
 _FILLS_ALONE = frozenset({OrderStatus.FILLED, OrderStatus.PARTIALLY_FILLED})
 """Statuses no answer and no venue word sets: only recorded fills do."""
 
-_LEGAL = [
+_LEGAL = _array(
     f"{before.value}>{after.value}"
     for before, steps in TRANSITIONS.items()
     for after in steps
     if after not in _FILLS_ALONE
     and before is not OrderStatus.FILLED
     and not (before is OrderStatus.PARTIALLY_FILLED and after is OrderStatus.ACCEPTED)
-]
+)
 """Compared as one text and never joined: an UPDATE that waited for another's lock looks at its own row anew, but keeps
 the joined row it first met, and so would lose a word that comes while an answer is being written."""
+
+_ENDS = _array(status.value for status in TERMINAL)
+
+_ANNOUNCED = """
+UPDATE accounts_order o SET announced = t.status
+FROM unnest(string_to_array(%s, ',')::uuid[], string_to_array(%s, ',')) AS t(id, status)
+WHERE o.id = t.id AND o.status = t.status AND o.announced <> t.status
+"""
 
 
 def order_parameters(order: NewOrder, now: datetime) -> dict[str, Any]:
@@ -139,25 +157,20 @@ async def record_answers(conn: Connection, answers: Sequence[Answer], now: datet
 
     Returns every row touched, as it now stands. `answers` holds each order at most once.
     """
+    return [OrderRow(*row) for row in await _answer(conn, _ANSWER_ROWS, answers, now)]
+
+
+async def record_spoken(conn: Connection, answers: Sequence[Answer], now: datetime) -> list[Standing]:
+    """`record_answers`, for who only has to tell the bus: a third of the work. One statement, so that on a connection
+    outside a transaction it is durable when this returns."""
+    return [Standing(*row) for row in await _answer(conn, _ANSWER_STANDINGS, answers, now)]
+
+
+async def _answer(conn: Connection, statement: str, answers: Sequence[Answer], now: datetime) -> list[Any]:
     if not answers:
         return []
-    cursor = await conn.execute(
-        _ANSWER,
-        (
-            [answer.client_order_id for answer in answers],
-            [answer.status.value for answer in answers],
-            [answer.venue_order_id for answer in answers],
-            [answer.reason for answer in answers],
-            [answer.sent_at for answer in answers],
-            [answer.answered_at for answer in answers],
-            [answer.status in TERMINAL for answer in answers],
-            _LEGAL,
-            now,
-            now,
-        ),
-        prepare=True,
-    )
-    return [OrderRow(*row) for row in await cursor.fetchall()]
+    values = (_ENDS, msgspec.json.encode(answers).decode(), _LEGAL, now, now)
+    return await (await conn.execute(statement, values, prepare=True)).fetchall()
 
 
 async def record_updates(conn: Connection, words: Sequence[VenueWord], now: datetime) -> list[OrderRow]:
@@ -195,16 +208,11 @@ async def record_denied(conn: Connection, client_order_id: UUID, reason: str, no
     )
 
 
-async def record_announced(conn: Connection, rows: Iterable[OrderRow]) -> None:
-    """Note that these rows' present status is on the bus."""
-    pairs = [(row.id, row.status) for row in rows]
-    if pairs:
-        await conn.execute(
-            "UPDATE accounts_order o SET announced = t.status FROM unnest(%s::uuid[], %s::text[]) AS t(id, status)"
-            " WHERE o.id = t.id",
-            ([pair[0] for pair in pairs], [pair[1] for pair in pairs]),
-            prepare=True,
-        )
+async def record_announced(conn: Connection, rows: Iterable[OrderRow | Standing]) -> None:
+    """Note that these rows' status is on the bus. One that has moved on meanwhile is its next announcer's to note."""
+    latest = {str(row.id): row.status for row in rows}
+    if latest:
+        await conn.execute(_ANNOUNCED, (",".join(latest), ",".join(latest.values())), prepare=True)
 
 
 async def record_cancel_request(conn: Connection, client_order_id: UUID, now: datetime) -> None:

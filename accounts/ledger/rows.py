@@ -96,6 +96,35 @@ class OrderRow(msgspec.Struct, frozen=True):
         return max(self.size - self.filled, ZERO)
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """What the bus is told of an order, read without the rest of its row. Field order is `STANDING`."""
+
+    id: str
+    account_id: str
+    account_name: str
+    platform: str
+    market_id: str
+    outcome: str
+    action: str
+    price: Decimal
+    size: Decimal
+    filled: Decimal
+    status: str
+    reason: str
+    origin: str
+    exposure_id: str | None
+    order_hash: str | None
+    venue_order_id: str
+    latency_us: int | None
+    announced: str
+
+
+STANDING = """
+    o.id::text, o.account_id::text, a.name, a.platform, m.market_id, o.outcome, o.action, o.price, o.size, o.filled,
+    o.status, o.reason, o.origin, o.exposure_id::text, o.order_hash, o.venue_order_id, o.latency_us, o.announced
+"""
+"""Needs what `COLUMNS` needs."""
+
 COLUMNS = """
     o.id, o.account_id, a.name, a.platform, o.market_id, m.market_id, o.outcome, o.action, o.order_type, o.post_only,
     o.price, o.size, o.filled, o.status, o.reason, o.origin, o.exposure_id, o.strategy_id, o.cause, o.leg, o.rung,

@@ -252,7 +252,13 @@ class Room:
         return signed
 
     async def age(self, order_id: UUID, seconds: int = 60) -> None:
-        """Make the row look untouched for a while, as the recovery would find it later."""
+        """Make the row look untouched for a while, as the recovery would find it later: what was told is noted."""
+        deadline = time.monotonic() + 0.5
+        while time.monotonic() < deadline:
+            row = await self.row(order_id)
+            if row.status in ("initialized", "submitted", row.announced):
+                break
+            await asyncio.sleep(0.02)
         async with self.pool.connection() as conn:
             await conn.execute(
                 "UPDATE accounts_order SET updated_at = updated_at - make_interval(secs => %s) WHERE id = %s",

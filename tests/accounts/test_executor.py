@@ -342,7 +342,10 @@ async def test_outage_of_database_loses_no_answer(room: Any, account: Account, d
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as conn:
         room.executor.send([order])
         for _ in range(10):
-            await conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'room'")
+            await conn.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'room' AND datname = current_database()"
+            )
             await asyncio.sleep(0.03)
     await room.until(order.id, OrderStatus.ACCEPTED)
     assert room.executor.answers.waiting == 0

@@ -6,10 +6,13 @@ from typing import Any
 
 from accounts.lanes import IN_ALL, PER_ACCOUNT
 from accounts.levels import NO_NEW, OTHER
-from accounts.models import Account
+from accounts.models import Account, Order
 from accounts.stop import pull_stop
+from tests.accounts.test_executor import Events, _signed
 from trading.enums import OrderStatus
-from venues.contract import SignedOrder
+from trading.errors import Rejected
+from trading.events import TRADE_EVENTS
+from venues.contract import Submission
 
 
 async def test_order_has_left_when_send_returns(room: Any, account: Account, paper: Any) -> None:
@@ -32,9 +35,38 @@ async def test_order_sent_twice_leaves_once(room: Any, account: Account) -> None
     room.executor.send([order])
     room.executor.send([order])
     assert room.executor.sending == 1
-    signed = SignedOrder(client_order_id=order.id, order_hash=order.order_hash, body=order.body)
-    await room.executor.deliver(account.pk, signed, OTHER)
+    await room.executor.deliver(account.pk, _signed(order), OTHER)
     assert (await room.until(order.id, OrderStatus.ACCEPTED)).reason == ""
+
+
+async def test_words_the_database_cannot_hold_are_written(room: Any, account: Account) -> None:
+    """One answer that could not be written would hold up every other."""
+    refusal = Rejected("create_order_\0odd", "a\0b")
+    [order] = await room.journal(room.order(account))
+
+    async def refuse() -> Submission:
+        raise refusal
+
+    lane = room.executor.lanes.get(account.pk)
+    said = await room.executor.attempts._answered(lane, _signed(order), refuse(), time.time_ns(), again=False)
+    room.executor.answers.put(said)
+    assert (await room.until(order.id, OrderStatus.REJECTED)).reason == "create_order_odd: ab"
+
+
+async def test_note_of_an_announcement_comes_with_others(room: Any, account: Account, events: Events) -> None:
+    """A status is on the bus at once and noted soon; one that a fill has moved on is not noted over it."""
+    first, filled = await room.send(room.order(account), room.order(account, price="0.39"))
+    for order in (first, filled):
+        await room.until(order.id, OrderStatus.ACCEPTED)
+    deadline = time.monotonic() + 5
+    while len(events(TRADE_EVENTS)) < 2 and time.monotonic() < deadline:
+        await asyncio.sleep(0.001)
+    assert (await room.row(first.id)).announced == ""
+    await Order.objects.filter(pk=filled.id).aupdate(status="filled", announced="filled")
+    while (await room.row(first.id)).announced != "accepted":
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+    assert (await room.row(filled.id)).announced == "filled"
 
 
 async def test_every_place_is_given_back(room: Any, account: Account, paper: Any) -> None:
