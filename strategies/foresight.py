@@ -50,8 +50,8 @@ class _Place(msgspec.Struct, kw_only=True):
     held: dict[Outcome, Held] = {}
     moved: dict[UUID, OrderProgress] = {}
     """Its orders that the last fills moved and did not end."""
-    is_sure: bool = False
-    """The last guess here was right."""
+    is_sure: bool = True
+    """The last guess here, if there was one, was right."""
 
 
 class Foreseen(msgspec.Struct, kw_only=True):
@@ -61,7 +61,7 @@ class Foreseen(msgspec.Struct, kw_only=True):
     signed: dict[NewOrder, tuple[MarketSpec, NewOrder]] = {}
     writes: Written | None = None
     is_sure: bool = False
-    """Whether the guess before this one was right."""
+    """Whether the guess before this one was right, if there was one."""
 
 
 class Foresight:
@@ -106,22 +106,22 @@ class Foresight:
         )
 
     def remember(self, foreseen: Foreseen, decided: Decided, batch: FillBatch, writes: Written) -> None:
-        """Keep how a small batch left its exposures and positions, and whether it was foreseen; forget what a large one
-        touched."""
-        moved = batch.moved()
-        if len(decided.evaluations) > 2 * ALONE:
-            for evaluation in decided.evaluations:
-                self._places.pop((evaluation.row.primary_id, evaluation.row.market_key), None)
-            for held in moved:
-                self._places.pop((held.account_id, held.market_key), None)
-            return
+        """Keep how a batch left its exposures and positions, and whether it was foreseen. Where a large one ordered or
+        recorded something it is forgotten: what stood around it would be too much to keep."""
+        is_small = len(decided.evaluations) <= 2 * ALONE
         for evaluation in decided.evaluations:
             row = evaluation.row
-            self._place((row.primary_id, row.market_key), decided.around).rows[row.id] = _left(evaluation)
-        for held in moved:
-            place = self._places.get((held.account_id, held.market_key))
-            if place is not None:
-                place.held[held.outcome] = held
+            key = (row.primary_id, row.market_key)
+            if is_small:
+                self._place(key, decided.around).rows[row.id] = _left(evaluation)
+            elif evaluation.orders or batch.executions:
+                self._places.pop(key, None)
+            elif key in self._places:
+                self._places[key].rows[row.id] = _left(evaluation)
+        for held in batch.moved():
+            key = (held.account_id, held.market_key)
+            if key in self._places:
+                self._places[key].held[held.outcome] = held
         place = self._places.get(foreseen.key) if foreseen.key is not None else None
         if place is not None and foreseen.writes is not None:
             place.is_sure = foreseen.writes == writes

@@ -45,11 +45,13 @@ class SpecBook(Mapping[str, MarketSpec]):
         mark = await load_catalogue_mark(conn)
         if mark == self._mark:
             return
-        digests = await load_digests(conn, self._held)
+        asked = list(self._held)  # What comes in meanwhile is read meanwhile.
+        digests = await load_digests(conn, asked)
         changed = [key for key, digest in digests.items() if self._digests.get(key) != digest]
         self._held.update(await load_specs(conn, changed))
-        for key in self._held.keys() - digests.keys():
-            del self._held[key]
+        for key in asked:
+            if key not in digests:
+                del self._held[key]
         self._digests, self._mark = digests, mark
 
 

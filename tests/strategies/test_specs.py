@@ -1,5 +1,6 @@
 """What the engine keeps of markets follows the catalogue."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -61,3 +62,18 @@ async def test_market_that_is_gone_is_held_no_more(conn: psycopg.AsyncConnection
     await Market.objects.filter(pk="predict:1").aupdate(synced_at=None)
     await book.refresh(conn)
     assert list(book) == ["predict:2"]
+
+
+async def test_markets_that_come_in_during_a_refresh_stay(
+    database_url: str, conn: psycopg.AsyncConnection[Any]
+) -> None:
+    for number in range(40):
+        await make(str(number))
+    book = SpecBook()
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as other:
+        await book.ensure(conn, ["predict:0"])
+        for number in range(1, 40):
+            await Market.objects.filter(pk="predict:0").aupdate(fee_rate_bps=number)
+            await asyncio.gather(book.refresh(conn), book.ensure(other, [f"predict:{number}"]))
+    assert len(book) == 40
+    assert book["predict:0"].fee_rate_bps == 39
