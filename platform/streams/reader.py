@@ -170,19 +170,11 @@ class GroupReader:
         self._has_groups = True
 
     async def _read(self) -> list[Message]:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            if not self._has_groups:
-                await self._make_groups()
-            if self._acks_due:
-                await self._send_acks()
-            while self._history:
-                own = await self._read_history()
-                if own:
-                    return own
-            if time.monotonic() >= self._next_claim:
-                claimed = await self._claim()
-                if claimed:
-                    return claimed
+        is_claim_due = time.monotonic() >= self._next_claim
+        if is_claim_due or self._history or self._acks_due or not self._has_groups:
+            earlier = await self._read_earlier(is_claim_due)
+            if earlier:
+                return earlier
         # The answer is late only when the connection is dead: it has no time-out of its own.
         async with asyncio.timeout(self._block_ms / 1000 + ANSWER_TIMEOUT_S):
             new: dict[Any, Any] = dict.fromkeys(self.streams, ">")
@@ -192,6 +184,19 @@ class GroupReader:
         fresh = [Message(stream, entry_id, body) for stream, entry_id, body in _entries(answer)]
         self._in_hand.update(message.key for message in fresh)
         return fresh
+
+    async def _read_earlier(self, is_claim_due: bool) -> list[Message]:
+        """What comes before new entries: acknowledgements kept, our own entries, those nobody finished."""
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            if not self._has_groups:
+                await self._make_groups()
+            if self._acks_due:
+                await self._send_acks()
+            while self._history:
+                own = await self._read_history()
+                if own:
+                    return own
+            return await self._claim() if is_claim_due else []
 
     async def _read_history(self) -> list[Message]:
         """The next of our own unacknowledged entries that the caller does not already hold."""
@@ -247,11 +252,16 @@ class GroupReader:
         if not sending:
             return
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for stream, ids in _by_stream(sending).items():
-                    pipeline.xack(stream, self.group, *ids)
-                # A missing group answers 0, an error here is an outage: the same acknowledgement may go twice.
-                await pipeline.execute()
+            # A missing group answers 0, an error here is an outage: the same acknowledgement may go twice.
+            grouped = _by_stream(sending)
+            if len(grouped) == 1:
+                [(stream, ids)] = grouped.items()
+                await self._redis.xack(stream, self.group, *ids)
+            else:
+                async with self._redis.pipeline(transaction=False) as pipeline:
+                    for stream, ids in grouped.items():
+                        pipeline.xack(stream, self.group, *ids)
+                    await pipeline.execute()
         except BaseException:
             self._acks_due = sending + self._acks_due
             raise

@@ -285,6 +285,16 @@ async def test_client_with_timeouts_is_refused(client: redis.asyncio.Redis, valk
         GroupReader(plain, "strategies", "one", (FILL_EVENTS,))
 
 
+@pytest.mark.parametrize("count", [0, 1, 2, 2500])
+async def test_many_events_keep_their_order(
+    client: redis.asyncio.Redis, make_reader: MakeReader, event: MakeEvent, count: int
+) -> None:
+    ids = await Publisher(client).publish_many(FILL_EVENTS, [event(n) for n in range(count)])
+    found = await client.xrange(FILL_EVENTS)
+    assert [entry_id.decode() for entry_id, _ in found] == ids
+    assert numbers(await read_until(make_reader(count=4000), count)) == list(range(count))
+
+
 def test_answers_are_read_by_the_c_parser(valkey: ValkeyServer) -> None:
     """redis-py falls back on its own parser in silence, at three times the CPU time a message."""
     for client in (connect(valkey.url), connect_reader(valkey.url)):
