@@ -13,10 +13,10 @@ from typing import Any
 
 from markets.endpoints import load_endpoints
 from markets.models import Market, market_key
-from trading.enums import MarketStatus, Platform
+from trading.enums import MarketStatus, Outcome, Platform
 from trading.errors import VenueError
 from trading.instruments import Book
-from trading.values import exact
+from trading.values import ONE, exact
 from venues.registry import market_data
 from warehouse.clickhouse import Client, connect
 from warehouse.schema import apply_schema
@@ -34,6 +34,14 @@ class Quote:
     time: datetime
     bid: Decimal | None
     ask: Decimal | None
+
+
+@dataclass(frozen=True)
+class LastFill:
+    """Our newest fill in a market, its price that of YES."""
+
+    time: datetime
+    price: Decimal
 
 
 def load_traded(now: datetime) -> list[Market]:
@@ -135,3 +143,20 @@ def load_last_quotes(client: Client, markets: Sequence[Market], since: datetime)
         parameters={"ids": [market.market_id for market in markets], "since": since},
     )
     return {key: Quote(time, bid, ask) for key, time, bid, ask in found.result_rows}
+
+
+def load_last_fills(client: Client, markets: Sequence[Market], since: datetime) -> dict[str, LastFill]:
+    """Our newest fill in each of these markets, by key; whichever account it was. Raises one of OUTAGES."""
+    if not markets:
+        return {}
+    found = client.query(
+        # Without FINAL: a row written twice has the same newest time.
+        "SELECT concat(platform, ':', market_id) AS key, argMax(tuple(timestamp, side, price), timestamp) AS newest,"
+        " newest.1, newest.2, newest.3 FROM trade_log WHERE type = 'fill'"
+        " AND market_id IN {ids:Array(String)} AND timestamp >= {since:DateTime64(6, 'UTC')} GROUP BY key",
+        parameters={"ids": [market.market_id for market in markets], "since": since},
+    )
+    return {
+        key: LastFill(time, price if side == Outcome.YES else ONE - price)
+        for key, _, time, side, price in found.result_rows
+    }

@@ -18,8 +18,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from identity.access import is_fragment, page_for
+from identity.models import User
 from identity.roles import Role, has_role
-from markets.history import Quote, fetch_book, load_history, load_last_quotes, warehouse
+from markets.history import LastFill, Quote, fetch_book, load_history, load_last_fills, load_last_quotes, warehouse
 from markets.models import Market
 from markets.querysets import MarketFilter, load_market_page, load_picks
 from trading.enums import MarketStatus, Platform
@@ -40,10 +41,11 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class MarketRow:
-    """One market of the list with its last kept prices, if any."""
+    """One market of the list with its last kept prices and our last fill there, if any."""
 
     market: Market
     quote: Quote | None
+    last: LastFill | None
 
 
 @require_safe
@@ -54,9 +56,11 @@ def show_markets(request: HttpRequest) -> HttpResponse:
     wanted, cursor = MarketFilter.read(request.GET.dict()), request.GET.get("cursor", "")
     markets, following = load_market_page(wanted, cursor)
     asked = {name: value for name in FILTERS if (value := getattr(wanted, name))}
-    quotes = find_quotes(markets)
+    tells_fills = not visitor_tags(request)
+    quotes, fills = find_prices(markets, tells_fills=tells_fills)
     context: dict[str, object] = {
-        "rows": [MarketRow(market, quotes.get(market.pk)) for market in markets],
+        "rows": [MarketRow(market, quotes.get(market.pk), fills.get(market.pk)) for market in markets],
+        "tells_fills": tells_fills,
         "following": following,
         "wanted": wanted,
         "query": urlencode(asked),
@@ -127,13 +131,21 @@ def look_at_book(market: Market) -> dict[str, object]:
     return {"book": book, "bids": book.bids[:LEVELS], "asks": book.asks[:LEVELS]}
 
 
-def find_quotes(markets: list[Market]) -> dict[str, Quote]:
-    """The last kept prices; none while the warehouse is away."""
+def find_prices(markets: list[Market], *, tells_fills: bool) -> tuple[dict[str, Quote], dict[str, LastFill]]:
+    """The last kept prices and our last fills; neither while the warehouse is away."""
+    since = timezone.now() - SHOWN
     try:
-        return load_last_quotes(warehouse(settings.CLICKHOUSE_URL), markets, timezone.now() - SHOWN)
+        client = warehouse(settings.CLICKHOUSE_URL)
+        quotes = load_last_quotes(client, markets, since)
+        return quotes, load_last_fills(client, markets, since) if tells_fills else {}
     except OUTAGES as error:
         log.info("warehouse_away", error=type(error).__name__)
-        return {}
+        return {}, {}
+
+
+def visitor_tags(request: HttpRequest) -> list[str]:
+    """The tags of the accounts that the visitor is kept to; none for who sees all."""
+    return request.user.account_tags if isinstance(request.user, User) else []
 
 
 def load_quotes(market: Market) -> tuple[list[Quote], bool]:

@@ -14,7 +14,8 @@ from hedgerow.sparkline import draw_sparkline
 from hedgerow.vitals import load_alerts, load_health
 from strategies import querysets as exposures
 from strategies.models import Exposure
-from trading.enums import TradingState
+from trading.enums import OrderStatus, TradingState
+from trading.orders import TERMINAL
 from trading.values import ZERO
 
 FILLS_SHOWN = 25
@@ -174,13 +175,16 @@ def answer_fill(fill: Fill, owed: list[Exposure], orders: list[Order]) -> FillRo
     """`fill` with the hedge orders that answer it. `orders` are oldest first.
 
     Orders it caused itself come first. A fill that arrived together with others is answered by the first order decided
-    on its exposure from then on, which another fill of the batch caused.
+    on its exposure from then on, which another fill of the batch caused. Where these came to nothing (denied, refused,
+    cancelled), the next one that did not is shown as well.
     """
     legs: list[HedgeLeg] = []
     for exposure in owed:
         later = [order for order in orders if order.exposure_id == exposure.id and order.created_at >= fill.recorded_at]
-        own = [order for order in later if is_caused_by(order, fill)]
-        legs.extend(time_leg(fill, order, is_shared=not own) for order in own or later[:1])
+        first = [order for order in later if is_caused_by(order, fill)] or later[:1]
+        if first and all(map(came_to_nothing, first)):
+            first += [order for order in later[later.index(first[-1]) + 1 :] if not came_to_nothing(order)][:1]
+        legs.extend(time_leg(fill, order) for order in first)
     if legs:
         return FillRow(fill, legs)
     if not owed:
@@ -193,9 +197,15 @@ def is_caused_by(order: Order, fill: Fill) -> bool:
     return f"{order.cause}:".startswith(f"fill:{fill.trade_id}:")
 
 
-def time_leg(fill: Fill, order: Order, *, is_shared: bool) -> HedgeLeg:
+def came_to_nothing(order: Order) -> bool:
+    """True when it is over and nothing of it filled."""
+    return OrderStatus(order.status) in TERMINAL and not order.filled
+
+
+def time_leg(fill: Fill, order: Order) -> HedgeLeg:
     """The order with its two times after this fill's arrival; None for what has not happened."""
     sent, answered = since_us(fill.received_at, order.sent_at), since_us(fill.received_at, order.answered_at)
+    is_shared = order.cause.startswith("fill:") and not is_caused_by(order, fill)
     return HedgeLeg(order, sent, answered, is_shared)
 
 

@@ -12,13 +12,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.browser.driver import ARGS, CHROMIUM
+from tests.browser.driver import ARGS, CHROMIUM, sign_in
 
 PASSWORD = "a-password-of-the-tests"
 START_S = 60
@@ -99,23 +100,23 @@ def expected() -> list[str]:
     return []
 
 
-@pytest.fixture
-def open_page(
-    browser: Browser, web: str, database_url: str, redis_url: str, expected: list[str]
-) -> Iterator[Callable[..., Page]]:
-    """Open pages in contexts of their own. What goes wrong in any of them fails the test at its end."""
+@contextmanager
+def watched(browser: Browser, address: str, expected: list[str]) -> Iterator[Callable[..., Page]]:
+    """Opens pages in contexts of their own. What goes wrong in any of them is told at the end."""
     contexts: list[BrowserContext] = []
     troubles: list[str] = []
 
-    def open_one(**options: object) -> Page:
-        context = browser.new_context(base_url=web, **options)  # type: ignore[arg-type]
-        contexts.append(context)
-        page = context.new_page()
+    def watch(page: Page) -> None:
         page.set_default_timeout(15_000)
         page.on("console", lambda said: troubles.append(said.text) if is_trouble(said) else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("response", lambda answer: troubles.append(answer.url) if answer.status in (404, 500) else None)
-        return page
+
+    def open_one(**options: object) -> Page:
+        context = browser.new_context(base_url=address, **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        context.on("page", watch)
+        return context.new_page()
 
     yield open_one
     for context in contexts:
@@ -124,16 +125,21 @@ def open_page(
 
 
 @pytest.fixture
+def open_page(
+    browser: Browser, web: str, database_url: str, redis_url: str, expected: list[str]
+) -> Iterator[Callable[..., Page]]:
+    """Open pages in contexts of their own. What goes wrong in any of them fails the test at its end."""
+    with watched(browser, web, expected) as open_one:
+        yield open_one
+
+
+@pytest.fixture
 def log_in(open_page: Callable[..., Page]) -> Callable[..., Page]:
     """A page with somebody signed in on the desk."""
 
     def log_in_as(name: str, **options: object) -> Page:
         page = open_page(**options)
-        page.goto("/")
-        page.fill("[name=username]", name)
-        page.fill("[name=password]", PASSWORD)
-        page.click("main button")
-        page.wait_for_selector("#fills")
+        sign_in(page, name, PASSWORD)
         return page
 
     return log_in_as

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.driver import ARGS, CHROMIUM
+from tests.browser.driver import ARGS, CHROMIUM, sign_in
 from tests.browser.stops import TOUR
 
 KINDS = (("light", "light", 1360), ("dark", "dark", 1360), ("phone", "light", 390))
@@ -51,11 +51,7 @@ def log_in(chromium: Browser, url: str, user: str, password: str, scheme: str, w
         viewport={"width": width, "height": 900},  # type: ignore[arg-type]
     )
     page = context.new_page()
-    page.goto("/login/")
-    page.fill("[name=username]", user)
-    page.fill("[name=password]", password)
-    page.click("main button")
-    page.wait_for_selector("#fills")
+    sign_in(page, user, password)
     return page
 
 

@@ -61,6 +61,7 @@ def test_pages_follow_a_fill_without_a_reload(log_in: LogIn, trader: User, rows:
         "account": f"/accounts/{first.account_id}/",
         "order": f"/orders/{order.pk}/",
         "strategy": f"/strategies/{rows.strategy.pk}/",
+        "trace": f"/fills/{first.pk}/trace",
     }
     entry = log_in("trader")
     pages: dict[str, Page] = {"desk": entry}
@@ -72,6 +73,7 @@ def test_pages_follow_a_fill_without_a_reload(log_in: LogIn, trader: User, rows:
     entry.wait_for_timeout(1_000)
     rows.exposures[0].__class__.objects.filter(pk=rows.exposures[0].pk).update(need=-7, reason="no_price")
     Order.objects.filter(pk=order.pk).update(status="cancelled", reason="taken off by hand")
+    Fill.objects.filter(pk=first.pk).update(settlement="settled", settled_at=timezone.now())
     fill, _ = record_fill(rows, 4)
     announce(bus, fill, 4)
     signs = {
@@ -79,12 +81,43 @@ def test_pages_follow_a_fill_without_a_reload(log_in: LogIn, trader: User, rows:
         "account": ("#account", "buy yes 50 @ 0.55"),
         "order": ("#order", "taken off by hand"),
         "strategy": ("#exposures", "No price on the grid"),
+        "trace": ("#trace dd", "Settled"),
     }
     for name, (place, text) in signs.items():
         page = pages[name]
         page.bring_to_front()
-        expect(page.locator(place)).to_contain_text(text, timeout=5_000)
+        expect(page.locator(place, has_text=text).first).to_be_visible(timeout=5_000)
         assert page.evaluate("document.body.dataset.mark") == "same page", name
+
+
+def test_log_keeps_up_with_a_desk_that_never_rests(
+    log_in: LogIn, trader: User, rows: DeskRows, bus: redis.Redis
+) -> None:
+    """Something happens before the record has what happened before it, again and again."""
+    page = log_in("trader")
+    page.goto("/logs/")
+    expect(page.locator("#link-state")).to_have_text("live")
+    fetched: list[str] = []
+    page.on("request", lambda asked: fetched.append(asked.url) if "hx-request" in asked.headers else None)
+    fill = Fill.objects.get()
+    for number in range(40):
+        announce(bus, fill, number)
+        page.wait_for_timeout(300)
+        if len(fetched) > 2:
+            break
+    assert len(fetched) > 2, "the log was not fetched anew as long as something happened"
+
+
+def test_what_happens_before_a_page_is_connected_is_shown(log_in: LogIn, trader: User, rows: DeskRows) -> None:
+    order = Order.objects.get()
+    page = log_in("trader")
+
+    def happen(socket: object) -> None:
+        Order.objects.filter(pk=order.pk).update(status="cancelled", reason="taken off meanwhile")
+
+    page.on("websocket", happen)
+    page.goto(f"/orders/{order.pk}/")
+    expect(page.locator("#order")).to_contain_text("taken off meanwhile")
 
 
 def test_connection_test_is_followed_to_its_end(log_in: LogIn, trader: User, rows: DeskRows) -> None:

@@ -137,6 +137,23 @@ def test_fill_of_a_batch_shows_the_shared_hedge(now: datetime) -> None:
     assert row.hedges[0].sent_us == 3_140, "timed from this fill's own arrival"
 
 
+def test_hedge_after_a_denied_one_is_shown_too(now: datetime) -> None:
+    """The strategy was stopped; started again, the sweep hedged what was owed."""
+    exposure = make_desk(now).exposures[0]
+    fill, denied = make_fill(exposure, now, 1, latency_us=None)
+    _, again = make_fill(exposure, now + timedelta(seconds=5), 2, latency_us=None)
+    _, sent = make_fill(exposure, now + timedelta(seconds=9), 3)
+    _, next_one = make_fill(exposure, now + timedelta(seconds=20), 4)
+    again.cause = sent.cause = f"sweep:{exposure.pk}:4"
+    assert denied.status == again.status == "denied"
+    later = [denied, again, sent, next_one]
+    assert [leg.order for leg in answer_fill(fill, [exposure], later).hedges] == [denied, sent]
+    assert [leg.is_shared for leg in answer_fill(fill, [exposure], later).hedges] == [False, False]
+    assert [leg.order for leg in answer_fill(fill, [exposure], [denied, again]).hedges] == [denied]
+    denied.status, denied.filled = "cancelled", Decimal(1)
+    assert [leg.order for leg in answer_fill(fill, [exposure], later).hedges] == [denied], "it filled in part"
+
+
 def test_earlier_hedge_is_not_taken_for_this_fill(now: datetime) -> None:
     exposure = make_desk(now).exposures[0]
     _, earlier = make_fill(exposure, now - timedelta(seconds=3), 1)

@@ -1,7 +1,10 @@
 """The pages of markets: search, the book or why there is none, the price history."""
 
+import re
+from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -13,7 +16,13 @@ from markets.models import Market
 from markets.querysets import find_market
 from markets.tasks import tell
 from streams.connection import connect_now
+from streams.message import Message
 from tests.desk_rows import add_fills, make_desk
+from tests.log_rows import own_record
+from trading.enums import Outcome, Platform
+from trading.events import FILL_EVENTS, Event, Fill, encode
+from trading.ids import event_id
+from warehouse.writer import Batch, Writer
 
 FRAGMENT = {"HX-Request": "true"}
 
@@ -70,6 +79,36 @@ def test_kept_prices_are_drawn(viewer_client: Client, clickhouse_url: str, setti
     assert (drawn["bid"][-1], drawn["ask"][0], len(drawn["at"])) == ("0.48", "0.6", 9)
     assert 'data-series="bid:gain:Bid ask:loss:Ask"' in viewer_client.get("/markets/predict:100/").content.decode()
     assert ">0.48<" in viewer_client.get("/markets/?part=list", headers=FRAGMENT).content.decode()
+
+
+def test_our_last_fill_is_shown_to_who_sees_every_account(
+    viewer_client: Client, viewer: Any, clickhouse_url: str, settings: Settings
+) -> None:
+    make_desk(timezone.now())
+    with own_record(clickhouse_url, settings) as url:
+        write_fill(url, "t1", Outcome.YES, "0.41", timedelta(minutes=3))
+        write_fill(url, "t2", Outcome.NO, "0.35", timedelta(minutes=2))
+        write_fill(url, "t2", Outcome.NO, "0.35", timedelta(minutes=2))
+        write_fill(url, "t0", Outcome.YES, "0.44", timedelta(minutes=9))
+        told = re.sub(r"<[^>]+>", " ", viewer_client.get("/markets/?part=list", headers=FRAGMENT).content.decode())
+        assert re.search(r"0\.65\s+2 min", told), "the newest one, priced in YES"
+        assert "0.41" not in told
+        viewer.account_tags = ["maker"]
+        viewer.save()
+        kept = viewer_client.get("/markets/?part=list", headers=FRAGMENT).content.decode()
+        assert "0.65" not in kept
+        assert "Our last fill" not in kept, "it may be another's account"
+
+
+def write_fill(url: str, trade: str, side: Outcome, price: str, ago: timedelta) -> None:
+    """One fill in market 100, as the recorder writes it."""
+    data = Fill(account_id="a", account_name="predict-01", market_id="100", side=side, price=Decimal(price),
+                shares=Decimal(5), order_hash="0x1", trade_id=trade)  # fmt: skip
+    event = Event(id=event_id("fill", trade), timestamp=timezone.now() - ago, platform=Platform.PREDICT, data=data)
+    batch = Batch()
+    batch.add(Message(FILL_EVENTS, "1-0", encode(event)))
+    with closing(Writer(url)) as writer:
+        writer.write(batch)
 
 
 def test_market_is_found_by_what_a_person_types(viewer_client: Client) -> None:
