@@ -24,8 +24,8 @@ SOON_S = 80.0
 FILLS = 2
 FORESEEN = 20
 """So many fills, one after the other in the same market: the engine writes ahead once it has guessed right."""
-NTH = {"engine": 2, "dispatch": 2, "answers": 2, "listener": 2, "executor": 2}
-"""Not always at the first pass: by the second the process has state to lose."""
+NTH = {"engine": 2, "dispatch": 2, "answers": 2, "listener": 2, "executor": 2, "answers.announced": 1}
+"""Not always at the first pass: by the second the process has state to lose. Two announcements are noted together."""
 
 
 class Killing:
@@ -69,7 +69,7 @@ class Killing:
         return names.get(point) or names.get(point.partition(".")[0]) or self._recovering
 
     def _armed(self, point: str) -> str:
-        return f"{point}:{NTH.get(point.partition('.')[0], 1)}"
+        return f"{point}:{NTH.get(point) or NTH.get(point.partition('.')[0], 1)}"
 
     def _begin_engine(self, kill_at: str = "") -> subprocess.Popen[bytes]:
         if self.engine is not None:
