@@ -25,11 +25,11 @@ def sync_all_markets(token: str = "") -> None:
         tell(token, number, len(venues), f"venues read, now {platform.value}")
         try:
             result = sync_markets(
-                platform, endpoints, timezone.now(), progress=partial(tell, token, number, len(venues))
+                platform, endpoints, timezone.now(), progress=partial(tell_markets, token, number, len(venues))
             )
         except VenueError as error:
             log.warning("markets not synced", platform=platform.value, error=error.slug)
-            tell(token, number, len(venues), f"{platform.value} cannot be read now")
+            tell_markets(token, number, len(venues), f"{platform.value} cannot be read now")
         else:
             if result.added or result.changed or result.closed:
                 log.info("markets synced", platform=platform.value, added=result.added, changed=result.changed)
@@ -41,6 +41,11 @@ def tell(token: str, number: int, venues: int, text: str) -> None:
     """Note that venue `number` of `venues` is being read, and what is known of it."""
     if token:
         Progress(f"sync:{token}", text).note(number - 1, venues)
+
+
+def tell_markets(token: str, number: int, venues: int, text: str) -> None:
+    """`tell` what is known of the markets of venue `number` so far."""
+    tell(token, number, venues, f"venues read; {text}")
 
 
 @shared_task

@@ -35,6 +35,13 @@ def make_full_desk() -> DeskRows:
     Order.objects.filter(pk=newest).update(
         status="unknown", reason="no answer within 3 s", created_at=now - timedelta(minutes=9)
     )
+    for number, (filled, status) in enumerate((("40", "filled"), ("12", "cancelled"), ("5", "partially_filled"))):
+        at = now - timedelta(minutes=7, seconds=number)
+        Order.objects.create(
+            account=Account.objects.get(name="predict-01"), market=rows.markets[number], outcome="yes", action="sell",
+            price=Decimal("0.52"), size=40, filled=Decimal(filled), status=status, origin="closing", created_at=at,
+            updated_at=at, reason="the market closed" if status == "cancelled" else "",
+        )  # fmt: skip
     for number, exposure in enumerate(rows.exposures):
         Decision.objects.create(
             exposure=exposure, cause=f"fill:trade-{number}:matched", primary=40, hedged=0, in_flight=0, need=-40,

@@ -2,7 +2,10 @@
 
     HEDGEROW_PASSWORD=… make pictures ARGS="--url http://127.0.0.1:8000 --user operator"
 
-It only looks: nothing is pressed but the login. `desk.png` is the whole dashboard, for the README.
+It only looks: nothing is pressed but the login. `desk.png` is the whole dashboard, for the README. Pages of the admin,
+and those that only some desks have, are the tests' to take, with HEDGEROW_PICTURES set to a folder:
+
+    HEDGEROW_PICTURES=docs/pictures make test ARGS="tests/browser/test_admin.py tests/browser/test_every_page.py"
 """
 
 import argparse
@@ -13,12 +16,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.browser.driver import ARGS, CHROMIUM, sign_in
+from tests.browser.driver import ARGS, CHROMIUM, KINDS, sign_in, take_picture
 from tests.browser.stops import TOUR
 
-KINDS = (("light", "light", 1360), ("dark", "dark", 1360), ("phone", "light", 390))
-TALLEST = 2_400
-"""Pixels of a page that are shown at most: a list goes on below."""
 SETTLE_S = 1.2
 """For the chart to be drawn and the socket to open."""
 
@@ -28,16 +28,19 @@ def take_pictures(url: str, user: str, password: str, folder: Path, only: set[st
     taken = 0
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-        for kind, scheme, width in KINDS:
+        for kind, (scheme, width) in KINDS.items():
             page = log_in(chromium, url, user, password, scheme, width)
             for stop in TOUR:
-                if (only and stop.name not in only) or not stop.visit(page):
+                if (only and stop.name not in only) or not stop.is_always_there:
                     continue
-                take(page, folder / f"{stop.name}-{kind}.png", width)
+                stop.visit(page)
+                time.sleep(SETTLE_S)
+                take_picture(page, folder / f"{stop.name}-{kind}.png")
                 taken += 1
         if not only or "desk" in only:
             page = log_in(chromium, url, user, password, "light", 1840)
-            take(page, folder / "desk.png", 1840)
+            time.sleep(SETTLE_S)
+            take_picture(page, folder / "desk.png")
             taken += 1
         chromium.close()
     return taken
@@ -53,14 +56,6 @@ def log_in(chromium: Browser, url: str, user: str, password: str, scheme: str, w
     page = context.new_page()
     sign_in(page, user, password)
     return page
-
-
-def take(page: Page, file: Path, width: int) -> None:
-    """One picture of the page, whole, down to TALLEST."""
-    time.sleep(SETTLE_S)
-    height = min(page.evaluate("document.documentElement.scrollHeight"), TALLEST)
-    page.screenshot(path=file, full_page=True, clip={"x": 0, "y": 0, "width": width, "height": height})
-    print(file)
 
 
 def main() -> int:

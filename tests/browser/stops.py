@@ -1,6 +1,8 @@
 """Every page of the product, and how to come to it. Tests go round it; `make pictures` takes pictures along it."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from playwright.sync_api import Page
 
@@ -12,38 +14,53 @@ class Stop:
     name: str
     address: str
     follow: tuple[str, ...] = ()
+    press: tuple[str, ...] = ()
+    """What is clicked there to come to it."""
+    is_lately: bool = False
+    """Whether it is about the last half hour, and its address says so."""
     is_always_there: bool = True
-    """False for a page that only some desks have, such as one for an order nobody knows the fate of."""
+    """False for a page that only some desks have, such as one for an order nobody knows the fate of, or that something
+    must be pressed for: only tests go there, on a desk made for them, and leave its pictures."""
 
-    def visit(self, page: Page) -> bool:
-        """Open it. False when this desk has no such page; an AssertionError when every desk should."""
+    def visit(self, page: Page) -> None:
+        """Open it; an AssertionError when this desk has no such page."""
         page.goto(self.address)
         for link in self.follow:
             found = page.locator(link).first
-            if not found.count():
-                assert not self.is_always_there, f"{self.name}: nothing at {link} on {page.url}"
-                return False
+            assert found.count(), f"{self.name}: nothing at {link} on {page.url}"
             page.goto(str(found.get_attribute("href")))
-        return True
+        for button in self.press:
+            page.locator(button).first.click()
+        if self.is_lately:
+            since = datetime.now(UTC) - timedelta(minutes=30)
+            page.goto(f"{page.url}&{urlencode({'since': since.isoformat()})}")
 
 
 FIRST_ACCOUNT = "#fleet tbody th a"
 FIRST_STRATEGY = "#strategies tbody th a"
+CLOSE, EDIT = "a.danger[href*='close']", "a[href$='/edit']"
+SYNC = "tour"
+"""The token of a reading of the markets that the tests' desk has under way."""
 TOUR = (
     Stop("dashboard", "/"),
     Stop("stop", "/", ("#state a.danger",)),
+    Stop("lift", "/desk/lift", is_always_there=False),
     Stop("trace", "/", ("#fills tbody tr:has(.hedge-leg) a[href$='/trace']",)),
     Stop("accounts", "/accounts/"),
     Stop("account", "/accounts/", (FIRST_ACCOUNT,)),
     Stop("account-add", "/accounts/add"),
     Stop("account-import", "/accounts/import"),
-    Stop("account-close", "/accounts/", (FIRST_ACCOUNT, "a.danger[href*='close']")),
+    Stop("account-close", "/accounts/", (FIRST_ACCOUNT, CLOSE)),
+    Stop("account-closing", "/accounts/", (FIRST_ACCOUNT, CLOSE), is_lately=True, is_always_there=False),
+    Stop("account-states", "/accounts/", press=("#fleet td.tick input", "text=Go on…"), is_always_there=False),
     Stop("strategies", "/strategies/"),
     Stop("strategy", "/strategies/", (FIRST_STRATEGY,)),
-    Stop("strategy-form", "/strategies/", (FIRST_STRATEGY, "a[href$='/edit']")),
+    Stop("strategy-form", "/strategies/", (FIRST_STRATEGY, EDIT)),
+    Stop("strategy-trial", "/strategies/", (FIRST_STRATEGY, EDIT), press=("[name=try]",), is_always_there=False),
     Stop("strategy-new", "/strategies/new"),
     Stop("strategy-stop", "/strategies/", (FIRST_STRATEGY, "a[href$='/stop']")),
     Stop("markets", "/markets/"),
+    Stop("markets-sync", f"/markets/sync?token={SYNC}", is_always_there=False),
     Stop("market", "/", ("#fills tbody tr:has(.hedge-leg) a[href$='/trace']", "dd a[href^='/markets/']")),
     Stop("orders", "/orders/"),
     Stop("order", "/orders/", ("#orders tbody td a[href^='/orders/']",)),
@@ -52,5 +69,12 @@ TOUR = (
     Stop("logs", "/logs/"),
     Stop("logs-trades", "/logs/?what=trades"),
     Stop("telegram", "/telegram/"),
+    Stop("faults", "/faults/"),
     Stop("setup", "/setup/"),
 )
+ADMIN = (
+    "index", "accounts", "account", "account-add", "account-secrets", "account-close", "orders", "order",
+    "order-resolve", "fills", "positions", "strategies", "strategy", "exposures", "alerts", "desk-stop", "dead-letters",
+    "dead-letters-replay", "replay", "vault", "audit", "person",
+)  # fmt: skip
+"""The main pages of the admin, whose tests come to each."""

@@ -2,17 +2,17 @@
 
 An action goes from the list through its confirmation to its audit entry; the strategy form, the stop.
 
-With `HEDGEROW_PICTURES` set to a folder the first test leaves pictures of the main pages there.
+With `HEDGEROW_PICTURES` set to a folder the first two tests leave pictures of the main pages there.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import redis
 from django.apps import apps
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.utils import quote
 from django.db import connection
@@ -20,20 +20,28 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from accounts.models import Account, Desk, Order
+from accounts.vault import ensure_vault
 from alerts.raising import raise_alert
 from identity.models import AuditEntry, User
 from strategies.models import Strategy
 from streams.names import FIELD, dead_letter_stream
+from streams.replays import Plan, carry_out, record_replay
 from tests.admin_office import address_of
+from tests.browser.driver import KINDS, leave_picture
+from tests.browser.stops import ADMIN
 from tests.desk_rows import add_fills, add_positions, make_desk
 from trading.enums import Severity
-from trading.events import FILL_EVENTS
+from trading.events import FILL_EVENTS, TRADE_EVENTS
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LogIn = Callable[..., Page]
 TOO_WIDE = """[...document.querySelectorAll("#content *")]
-    .filter(one => one.getBoundingClientRect().right > 390 && !one.closest(".desk-scroll, .overflow-x-auto"))
+    .filter(one => !one.closest(".desk-scroll, .overflow-x-auto"))
+    .filter(one => one.getBoundingClientRect().right > 390 || one.matches("li, p, td, th, dd, h2") &&
+      one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX === "visible")
     .slice(0, 5).map(one => `${one.tagName} ${one.className} ${one.textContent.trim().slice(0, 40)}`)"""
+REPLAY = "0" * 32
+"""The token of a replay that is under way."""
 OURS = ("identity", "alerts", "markets", "accounts", "strategies", "bot")
 
 
@@ -49,15 +57,21 @@ def desk(redis_url: str) -> None:
     Account.objects.filter(name="predict-03").update(state="halted", state_reason="venue drill", tags=["maker"])
     newest = Order.objects.order_by("-created_at").values_list("pk", flat=True)[1]
     Order.objects.filter(pk=newest).update(status="unknown", reason="no answer within 3 s", submitted_at=now)
-    plant(redis_url)
-
-
-def plant(redis_url: str) -> None:
-    """Two dead letters."""
+    ensure_vault(Path(settings.VAULT_PUBLIC_KEY_FILE).parent)
     with redis.Redis.from_url(redis_url) as bus:
-        for body, why in ((b'{"type": "fill", "data": {"trade_id": "t-1"}}', b"no account a1"), (b"\xff", b"not JSON")):
-            fields = {FIELD: body, b"group": b"strategies", b"reason": why, b"original_id": b"1-1", b"deliveries": b"5"}
-            bus.xadd(dead_letter_stream(FILL_EVENTS), fields)
+        for number in range(112):
+            last = plant(bus, TRADE_EVENTS, b'{"type": "order_update", "data": {"n": %d}}' % number, "database away")
+        reason = "the database is back"
+        replay = record_replay(bus, REPLAY, Plan(TRADE_EVENTS, last, (), 112, "operator", reason))
+        next(carry_out(bus, replay))  # and the rest is still to come
+        plant(bus, FILL_EVENTS, b'{"type": "fill", "data": {"trade_id": "t-1"}}', "no account a1")
+        plant(bus, FILL_EVENTS, b"\xff", "not JSON")
+
+
+def plant(bus: redis.Redis, stream: str, body: bytes, why: str) -> str:
+    """A dead letter; its entry id."""
+    told = {FIELD: body, b"group": b"strategies", b"reason": why, b"original_id": b"1-1", b"deliveries": b"5"}
+    return bus.xadd(dead_letter_stream(stream), told).decode()
 
 
 def main_pages() -> dict[str, str]:
@@ -82,6 +96,8 @@ def main_pages() -> dict[str, str]:
         "alerts": "/admin/alerts/alert/",
         "desk-stop": address_of(Desk, "1/stop-desk/"),
         "dead-letters": "/admin/dead-letters/",
+        "replay": f"/admin/dead-letters/{REPLAY}/",
+        "vault": "/admin/vault/",
         "audit": address_of(AuditEntry),
         "person": address_of(User, f"{User.objects.get(username='operator').pk}/change/"),
     }
@@ -98,18 +114,31 @@ def other_pages() -> list[str]:
     return pages
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_admin_page_opens_without_an_error(log_in: LogIn, operator: User, desk: None, scheme: str) -> None:
-    page = log_in("operator", viewport={"width": 1440, "height": 900}, color_scheme=scheme)
-    folder = os.environ.get("HEDGEROW_PICTURES")
+def walk(page: Page) -> Iterator[str]:
+    """Come to each main page; its name."""
     for name, address in main_pages().items():
         answer = page.goto(address)
         assert answer is not None
         assert answer.status == 200
         assert "default-src 'none'" in answer.headers["content-security-policy"]
+        yield name
+    page.goto("/admin/dead-letters/")
+    page.locator("[name=letter]").nth(1).check()
+    page.get_by_role("button", name="Replay the marked…").click()
+    expect(page.locator(".desk-rows")).to_contain_text("no account a1")
+    yield "dead-letters-replay"
+
+
+@pytest.mark.parametrize("kind", ["light", "dark"])
+def test_every_admin_page_opens_without_an_error(log_in: LogIn, operator: User, desk: None, kind: str) -> None:
+    scheme, width = KINDS[kind]
+    page = log_in("operator", viewport={"width": width, "height": 900}, color_scheme=scheme)
+    seen = []
+    for name in walk(page):
         expect(page.locator("body")).to_contain_text("PAPER")
-        if folder:
-            page.screenshot(path=Path(folder) / f"admin-{name}-{scheme}.png", full_page=True)
+        leave_picture(page, f"admin-{name}-{kind}")
+        seen.append(name)
+    assert sorted(seen) == sorted(ADMIN)
     for address in other_pages():
         answer = page.goto(address)
         assert answer is not None
@@ -119,13 +148,9 @@ def test_every_admin_page_opens_without_an_error(log_in: LogIn, operator: User, 
 
 def test_phone_fits_the_admin(log_in: LogIn, operator: User, desk: None) -> None:
     page = log_in("operator", viewport={"width": 390, "height": 844})
-    folder = os.environ.get("HEDGEROW_PICTURES")
-    for name, address in main_pages().items():
-        page.goto(address)
-        wide = page.evaluate(TOO_WIDE) if page.evaluate("document.documentElement.scrollWidth") > 390 else []
-        assert not wide, f"{name} scrolls sideways"
-        if folder and name in ("index", "orders", "account"):
-            page.screenshot(path=Path(folder) / f"admin-{name}-phone.png")
+    for name in walk(page):
+        assert not page.evaluate(TOO_WIDE), f"{name} is cut off, or scrolls sideways"
+        leave_picture(page, f"admin-{name}-phone")
 
 
 def test_accounts_are_halted_from_the_list(log_in: LogIn, operator: User, desk: None) -> None:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from accounts.models import ConnectionTest, Fill, Order
 from identity.models import User
 from markets.models import Market
-from markets.tasks import tell
+from markets.tasks import tell, tell_markets
 from streams.publisher import publish_now
 from tests.desk_rows import DeskRows, make_desk, make_fill
 from trading.enums import Outcome, Platform
@@ -136,8 +136,8 @@ def test_reading_of_markets_is_followed(log_in: LogIn, trader: User, rows: DeskR
     page.click("text=Read them now")
     expect(page.locator("#sync")).to_contain_text("waiting for a worker")
     token = page.url.partition("token=")[2]
-    tell(token, 2, 2, "500 markets read")
-    expect(page.locator("#sync")).to_contain_text("1 of 2 500 markets read")
+    tell_markets(token, 2, 2, "500 markets read")
+    expect(page.locator("#sync")).to_contain_text("1 of 2 venues read; 500 markets read")
     tell(token, 3, 2, "venues read")
     expect(page.locator("#sync")).to_contain_text("Done: 2 of 2")
 
