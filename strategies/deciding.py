@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from accounts.ledger.fills import PRECISION, Closing, FillBatch, encode
+from accounts.ledger.fills import Closing, FillBatch, encode
 from accounts.ledger.rows import NewOrder, RecordedFill
 from strategies.evaluation import Evaluation, evaluate
 from strategies.exposures import ExposureRow, ExposureUpdate, NewDecision
@@ -20,6 +20,7 @@ from strategies.surroundings import Surroundings, with_orders
 from strategies.trips import Writes
 from strategies.watching import REJECTED
 from trading.errors import TradingError
+from trading.values import PRECISION
 
 SWEPT = "swept"
 """The wake of an exposure whose late fills were just looked for."""

@@ -6,17 +6,15 @@ A lot is (signed delta, yes price): a NO fill at p has the yes price 1 − p.
 
 from collections.abc import Sequence
 from datetime import datetime
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal, localcontext
 from typing import Self
 
 import msgspec
 
 from trading.enums import Outcome
-from trading.values import ONE, ZERO, divide, text
+from trading.values import ONE, WIDE, ZERO, divide, text
 
 _PLACES = Decimal(1).scaleb(-18)
-_WIDE = Context(prec=60)
-"""No sum or product of 18-place amounts rounds in it."""
 
 
 class Lot(msgspec.Struct, frozen=True, array_like=True):
@@ -58,7 +56,7 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
 
     def apply_primary(self, delta: Decimal, yes_price: Decimal) -> Self:
         """The state after a fill of the primary's. An opposite fill closes the oldest lots first."""
-        with localcontext(_WIDE):
+        with localcontext(WIDE):
             primary = self.primary + delta
             lots, covered = _move(self.lots, delta, yes_price, self.last_covered)
         return msgspec.structs.replace(self, primary=primary, lots=lots, last_covered=covered)
@@ -68,7 +66,7 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
 
         Shares still open at that very price are taken back first, the newest before the older ones.
         """
-        with localcontext(_WIDE):
+        with localcontext(WIDE):
             primary = self.primary + delta
             left = delta
             lots = list(self.lots)
@@ -84,11 +82,11 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
 
     def apply_hedged(self, delta: Decimal, ratio: Decimal = ONE) -> Self:
         """The state after a fill of our own hedge; with the sign turned round, after its share fee or reversal."""
-        return msgspec.structs.replace(self, hedged=_WIDE.add(self.hedged, delta)).realigned(ratio)
+        return msgspec.structs.replace(self, hedged=WIDE.add(self.hedged, delta)).realigned(ratio)
 
     def realigned(self, ratio: Decimal) -> Self:
         """The lots brought to primary + hedged ÷ ratio: after a hedge moved, or the ratio was changed."""
-        with localcontext(_WIDE):
+        with localcontext(WIDE):
             covering = self.hedged if ratio == ONE else (self.hedged / ratio).quantize(_PLACES)
             change = self.primary + covering - sum([lot.delta for lot in self.lots], ZERO)
             if not change:
@@ -101,13 +99,13 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
 
     def unhedged(self, ratio: Decimal) -> Decimal:
         """ratio · primary + hedged: the delta nothing has covered yet, whatever is in flight."""
-        return _WIDE.add(_WIDE.multiply(ratio, self.primary), self.hedged)
+        return WIDE.add(WIDE.multiply(ratio, self.primary), self.hedged)
 
     def stepped(self, before: Self, ratio: Decimal) -> Self:
         """The same state with what a fill covered since `before` taken off what the rung began with."""
         if not self.step.owed:
             return self
-        with localcontext(_WIDE):
+        with localcontext(WIDE):
             was, now = before.unhedged(ratio), self.unhedged(ratio)
             covered = abs(was) if (was > 0) != (now > 0) else abs(was) - abs(now)
             if covered <= ZERO:
@@ -117,7 +115,7 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
 
     def need(self, ratio: Decimal) -> Decimal:
         """−ratio · primary − hedged − in flight: below zero asks for no-exposure, above for yes-exposure."""
-        with localcontext(_WIDE):
+        with localcontext(WIDE):
             return -ratio * self.primary - self.hedged - self.in_flight
 
     def unhedged_vwap(self, ratio: Decimal = ONE) -> Decimal:
@@ -125,7 +123,7 @@ class ExposureState(msgspec.Struct, frozen=True, kw_only=True):
 
         With nothing left open it is the price covered last: an over-hedge is undone at that price.
         """
-        with localcontext(_WIDE):
+        with localcontext(WIDE):
             flying = self.in_flight if ratio == ONE else (self.in_flight / ratio).quantize(_PLACES)
             lots, covered = self.lots, self.last_covered
             if lots and flying and (lots[0].delta > 0) != (flying > 0):

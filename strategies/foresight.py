@@ -57,11 +57,14 @@ class _Place(msgspec.Struct, kw_only=True):
 class Foreseen(msgspec.Struct, kw_only=True):
     """What was foreseen for one batch; empty when nothing was."""
 
-    key: _Key | None = None
+    place: _Place | None = None
     signed: dict[NewOrder, tuple[MarketSpec, NewOrder]] = {}
     writes: Written | None = None
-    is_sure: bool = False
-    """Whether the guess before this one was right, if there was one."""
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether there is a guess, and the one before it was right, if there was one."""
+        return self.writes is not None and self.place is not None and self.place.is_sure
 
 
 class Foresight:
@@ -79,12 +82,11 @@ class Foresight:
         keys = {(execution.account_id, execution.market_key) for execution in executions}
         if len(keys) != 1 or len(executions) > ALONE:
             return Foreseen()
-        foreseen = Foreseen(key=keys.pop())
-        place = self._places.get(foreseen.key) if foreseen.key is not None else None
+        place = self._places.get(keys.pop())
+        foreseen = Foreseen(place=place)
         if place is not None:
             try:
                 foreseen.writes = self._foresee(executions, place, now, foreseen)
-                foreseen.is_sure = place.is_sure
             except Exception as error:
                 log.warning("not_foreseen", error=type(error).__name__)  # a guess from what may be long gone
         return foreseen
@@ -122,7 +124,7 @@ class Foresight:
             key = (held.account_id, held.market_key)
             if key in self._places:
                 self._places[key].held[held.outcome] = held
-        place = self._places.get(foreseen.key) if foreseen.key is not None else None
+        place = foreseen.place
         if place is not None and foreseen.writes is not None:
             place.is_sure = foreseen.writes == writes
             place.moved = {order.id: order for order in batch.progress() if order.filled < order.size}

@@ -4,7 +4,7 @@ Pure; dispatch asks, records and shows the answer. A limit that shrinks leaves t
 owes it, and the next wake tries again. Orders nobody hedges with are judged by `accounts.limits`.
 """
 
-from decimal import Context, Decimal
+from decimal import Decimal
 
 import msgspec
 
@@ -14,9 +14,8 @@ from strategies.handlers.sizing import meets_minimum, sendable
 from strategies.reasons import Reason
 from trading.enums import Action, Outcome, TradingState
 from trading.positions import reducible as reducible_shares
-from trading.values import ONE, ZERO
+from trading.values import ONE, WIDE, ZERO
 
-_WIDE = Context(prec=60)
 _HALTED = (Reason.DESK_HALTED, Reason.VENUE_HALTED, Reason.STRATEGY_HALTED, Reason.ACCOUNT_HALTED)
 _REDUCING = (Reason.DESK_REDUCING, Reason.VENUE_REDUCING, Reason.STRATEGY_REDUCING, Reason.ACCOUNT_REDUCING)
 """What a halted and a reducing state of each is called, in the order of `_states`."""
@@ -121,7 +120,7 @@ def _limits(planned: PlannedHedge, state: HedgeState) -> list[tuple[Decimal, Rea
             everywhere = state.market_positions.get(order.side, ZERO) + state.buying(order.side, anywhere=True)
             limits.append((state.market_max_position - everywhere, Reason.MAX_MARKET_POSITION))
         if state.free is not None:
-            limits.append((_WIDE.divide(state.free, order.price), Reason.INSUFFICIENT_COLLATERAL))
+            limits.append((WIDE.divide(state.free, order.price), Reason.INSUFFICIENT_COLLATERAL))
     else:
         limits.append((state.held_free(order.side), Reason.INSUFFICIENT_SHARES))
     for most, used in (
@@ -129,7 +128,7 @@ def _limits(planned: PlannedHedge, state: HedgeState) -> list[tuple[Decimal, Rea
         (account.max_notional_per_day, state.day_notional),
     ):
         if most is not None:
-            limits.append((_WIDE.divide(_WIDE.subtract(most, used), order.price), Reason.MAX_NOTIONAL_PER_DAY))
+            limits.append((WIDE.divide(WIDE.subtract(most, used), order.price), Reason.MAX_NOTIONAL_PER_DAY))
     return limits
 
 

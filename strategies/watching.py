@@ -4,7 +4,7 @@ One place computes the figures: the dispatch keeps them on the exposure, events,
 """
 
 from datetime import datetime
-from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
 import msgspec
 
@@ -16,11 +16,10 @@ from strategies.handlers.plan import Plan
 from strategies.reasons import TEXTS, Reason
 from strategies.rungs import RungKind
 from trading.enums import Severity, by_value
-from trading.values import ONE, ZERO, ceil_to, text
+from trading.values import ONE, WIDE, ZERO, ceil_to, text
 
 _PLACES = Decimal(1).scaleb(-18)
 _READABLE = Decimal(1).scaleb(-4)
-_WIDE = Context(prec=60)
 _REASONS = by_value(Reason)
 REJECTED = "rejected:"
 """What an exposure's reason begins with after a refusal; the venue's slug follows."""
@@ -55,7 +54,7 @@ class Warning(msgspec.Struct, frozen=True, kw_only=True):
 
 def watch(exposure: ExposureState, ratio: Decimal, now: datetime) -> Watch:
     """The figures of an exposure whose lots are aligned with what is hedged (`ExposureState.realigned`)."""
-    with localcontext(_WIDE):
+    with localcontext(WIDE):
         shares = abs(exposure.unhedged(ratio))
         worth = sum([_own_cost(lot.delta, lot.yes_price) for lot in exposure.lots], ZERO)
         risk = (ratio * worth).quantize(_PLACES, ROUND_HALF_EVEN)

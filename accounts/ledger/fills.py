@@ -17,13 +17,10 @@ from accounts.ledger.rows import NewOrder, OrderProgress, Received, RecordedFill
 from trading.enums import Action, FeeKind, OrderStatus, Outcome, Settlement
 from trading.orders import TERMINAL, status_after_fill
 from trading.positions import Position
-from trading.values import ZERO
+from trading.values import PRECISION, ZERO
 
 Connection = AsyncConnection[Any]
 Key = tuple[UUID, str, Outcome]
-
-PRECISION = 60
-"""Digits enough that no sum or product of 18-place amounts rounds before it is stored."""
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):

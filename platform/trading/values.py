@@ -25,6 +25,10 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 WEI = 10**18
 WEI_PLACES = 18
+PRECISION = 60
+"""Digits enough that no sum or product of 18-place amounts rounds before it is stored."""
+WIDE = Context(prec=PRECISION)
+"""For arithmetic that may divide, and so round, far behind what is stored."""
 
 _EXACT = Context(prec=78, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 # 78 digits hold any uint256, and a product of two 18-place numbers with 42 digits before the point.

@@ -14,9 +14,8 @@ from strategies.reasons import Reason
 from trading.commands import PlaceOrder
 from trading.enums import Action, MarketStatus, OrderOrigin
 from trading.ids import hedge_order_id
-from trading.values import ONE, ZERO, plain
+from trading.values import ONE, PRECISION, ZERO, plain
 
-_PREC = 60
 BUY_LEG = 0
 SELL_LEG = 1
 """Leg numbers go into order ids: a leg keeps its number whether or not the other one is there."""
@@ -120,7 +119,7 @@ def _to_trade(state: HedgeState, need: Decimal) -> Decimal:
     """Shares that bring `need` to zero on the account traded on."""
     if state.scale == ONE:
         return abs(need)
-    with localcontext(prec=_PREC):
+    with localcontext(prec=PRECISION):
         return abs(need) / state.scale
 
 

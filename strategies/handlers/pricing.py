@@ -5,15 +5,13 @@ other outcome does the same to the delta, so it must bring at least 1 − that c
 """
 
 from collections.abc import Iterable
-from decimal import Context, Decimal
+from decimal import Decimal
 
 from strategies.config import DeltaNeutralConfig, PricePolicy
 from trading.enums import Action, Outcome
 from trading.fees import highest_price_within, lowest_price_within
 from trading.instruments import Book, Level, MarketSpec
-from trading.values import ONE, price_in_our_favour
-
-_WIDE = Context(prec=60)
+from trading.values import ONE, WIDE, price_in_our_favour
 
 
 def wanted_outcome(need: Decimal) -> Outcome:
@@ -32,10 +30,10 @@ def bound(config: DeltaNeutralConfig, need: Decimal, unhedged_vwap: Decimal) -> 
 
     `mirror` is the seed's own rule: the primary's price in its own outcome, plus the adjustment.
     """
-    primary_own = _WIDE.subtract(ONE, unhedged_vwap) if need > 0 else unhedged_vwap
+    primary_own = WIDE.subtract(ONE, unhedged_vwap) if need > 0 else unhedged_vwap
     if config.price_policy is PricePolicy.MIRROR:
-        return _WIDE.add(primary_own, config.price_adjustment)
-    return _WIDE.add(_WIDE.subtract(ONE, primary_own), config.max_loss)
+        return WIDE.add(primary_own, config.price_adjustment)
+    return WIDE.add(WIDE.subtract(ONE, primary_own), config.max_loss)
 
 
 def leg_price(
@@ -54,7 +52,7 @@ def leg_price(
     if action is Action.BUY:
         exact = highest_price_within(most, fee)
     else:
-        exact = lowest_price_within(_WIDE.subtract(ONE, most), fee)
+        exact = lowest_price_within(WIDE.subtract(ONE, most), fee)
     limit = on_grid(exact, market.tick, action)
     if limit is None or config.price_policy is not PricePolicy.BOOK or book is None:
         return limit

@@ -6,9 +6,8 @@ from decimal import ROUND_DOWN, Context, Decimal, localcontext
 from strategies.config import DeltaNeutralConfig
 from trading.enums import Action, Platform
 from trading.instruments import MarketSpec
-from trading.values import ONE, ceil_to, round_down
+from trading.values import ONE, PRECISION, ceil_to, round_down
 
-_PREC = 60
 _CARRIED = {Platform.PREDICT: Context(prec=5, rounding=ROUND_DOWN)}
 """Most significant digits an order's size can have: Predict.fun's own SDK truncates to 5 (venues/predict.md 5.2)."""
 
@@ -26,7 +25,7 @@ def meets_minimum(market: MarketSpec, price: Decimal, size: Decimal) -> bool:
 
 def least_size(market: MarketSpec, price: Decimal) -> Decimal:
     """The smallest size on the lot the venue takes at `price`."""
-    with localcontext(prec=_PREC):
+    with localcontext(prec=PRECISION):
         by_value = market.min_value / price
     return max(ceil_to(max(by_value, market.min_size), market.lot), market.lot)
 
