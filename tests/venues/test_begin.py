@@ -67,7 +67,7 @@ class ThreadServer:
 
 
 @pytest.fixture
-def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
     """A server's side of TLS, with a certificate that our side trusts during the test."""
     if shutil.which("openssl") is None:
         pytest.skip("makes its certificate with openssl")
@@ -82,9 +82,10 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    trusting = ssl.create_default_context(cafile=str(certificate))
-    monkeypatch.setattr(lines, "_tls", lambda: trusting)
-    return context
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    lines._tls.cache_clear()  # What is trusted is read once.
+    yield context
+    lines._tls.cache_clear()
 
 
 @pytest.fixture(params=["plain", "tls"])
