@@ -1,7 +1,7 @@
-"""Replaying dead letters: asked for in the admin, carried out by a worker, audited with the reason a person typed.
+"""Replaying dead letters: asked for in the admin or from a shell, audited with the reason a person typed.
 
-What is asked for stands on the bus (`streams.replays`), so a worker that dies costs time only: the schedule has another
-one go on where it was. Nothing moves before the audit entry that says who wanted it.
+What is asked for stands on the bus (`streams.replays`), so whoever carries it out may die and costs time only: the
+schedule has a worker go on where it was. Nothing moves before the audit entry that says who wanted it.
 """
 
 from typing import Any
@@ -27,20 +27,37 @@ SILENT_S = 15
 log = structlog.get_logger()
 
 
-def ask_for_replay(
-    bus: redis.Redis, by: User, reason: str, *, stream: str = "", until: str = "", letters: tuple[str, ...] = ()
+def record_request(
+    bus: redis.Redis,
+    by: User | None,
+    reason: str,
+    *,
+    stream: str = "",
+    until: str = "",
+    letters: tuple[str, ...] = (),
+    who: str = "",
+    source: str = ADMIN_SOURCE,
 ) -> str:
-    """Audit it, write it down and tell a worker; gives its token. All of `stream` up to `until`, or `letters` in order.
+    """Audit it and write it down; gives its token. All of `stream` up to `until`, or `letters` in their order.
 
-    Raises redis.RedisError when the bus is away: nothing is replayed then.
+    `who` names a command when no signed-in person asked. Raises redis.RedisError when the bus is away: nothing is
+    replayed then.
     """
     token = uuid4().hex
     total = len(letters) if letters else count_until(bus, stream, until)
-    plan = Plan(stream, until, letters, total, by.get_username(), reason)
+    plan = Plan(stream, until, letters, total, by.get_username() if by else who, reason, source)
     what: dict[str, Any] = {"letters": list(letters)} if letters else {"stream": stream, "until": until}
     after = {"replay": token, "total": total, **what}
-    record_audit("dead_letters.replay_asked", user=by, after=after, reason=reason, source=ADMIN_SOURCE)
+    record_audit("dead_letters.replay_asked", user=by, who=who, after=after, reason=reason, source=source)
     record_replay(bus, token, plan)
+    return token
+
+
+def ask_for_replay(
+    bus: redis.Redis, by: User, reason: str, *, stream: str = "", until: str = "", letters: tuple[str, ...] = ()
+) -> str:
+    """`record_request`, and tell a worker."""
+    token = record_request(bus, by, reason, stream=stream, until=until, letters=letters)
     try:
         current_app.send_task(TASK, args=[token], queue=QUEUE, expires=EXPIRES_S, retry=False)
     except (OperationalError, OSError) as error:
@@ -63,7 +80,7 @@ def run_replay(bus: redis.Redis, token: str) -> None:
             who=plan.by,
             after={"replay": token, "replayed": done, "gone": plan.total - done},
             reason=plan.reason,
-            source=ADMIN_SOURCE,
+            source=plan.source,
         )
         if not end_replay(bus, token):
             transaction.set_rollback(True)  # Somebody else came to its end as well.

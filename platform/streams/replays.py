@@ -34,6 +34,8 @@ class Plan:
     total: int
     by: str
     reason: str
+    source: str = "admin"
+    """Where it was asked for, as the audit log names places."""
 
 
 @dataclass(frozen=True, slots=True)
