@@ -56,7 +56,7 @@ lock: dev ## pin requirements*.in anew (needs a network)
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes deploy/requirements-uv.in -o deploy/requirements-uv.txt
 	@! grep -nE '://' requirements.txt requirements-dev.txt deploy/requirements-uv.txt # no package index may be named in a lock
 
-faults: dev ## kill every step of the path in turn, stop under load, race engines (about ten minutes)
+faults: dev ## kill every step of the path in turn, stop under load, race engines (about fourteen minutes)
 	@$(PY) -m pytest -m faults -p no:cacheprovider tests/faults $(ARGS)
 
 pictures: dev ## pictures of every page of a running system, for docs/ (HEDGEROW_PASSWORD=… ARGS="--url … --user …")

@@ -1,4 +1,4 @@
-"""A private system for one rehearsal: its own folder, its own ports, stopped and removed at the end.
+"""A private system for one rehearsal: its own folder, its own ports, stopped at the end, and removed if it passed.
 
 Started through the command line only (`python -m embedded`), as an operator would; nothing of it is imported.
 """
@@ -37,7 +37,11 @@ class PrivateSystemFailed(Exception):
 
 
 def rehearse_privately(root: Path, accounts: int, arguments: Sequence[str], say: Callable[[str], None]) -> int:
-    """Start a system, run `manage.py` with `arguments` against it, stop it. Returns the command's exit code."""
+    """Start a system, run `manage.py` with `arguments` against it, stop it. Returns the command's exit code.
+
+    After another code than 0 the folder stays, with the rows and the logs of what went wrong.
+    """
+    code = 0
     state = Path(tempfile.mkdtemp(prefix="hedgerow-rehearsal-"))
     state.chmod(0o711)
     environment = {name: value for name, value in os.environ.items() if name not in _INHERITED}
@@ -59,10 +63,14 @@ def rehearse_privately(root: Path, accounts: int, arguments: Sequence[str], say:
     try:
         _wait_until_ready(system, state, say)
         command = [*embedded, "exec", "--state", str(state), "--", "manage.py", *arguments]
-        return subprocess.run(command, cwd=root, env=environment).returncode
+        code = subprocess.run(command, cwd=root, env=environment).returncode
+        return code
     finally:
         _stop(system)
-        shutil.rmtree(state, ignore_errors=True)
+        if code:
+            say(f"its folder is kept: {state}. Look at `python -m embedded run --state {state}`, then delete it")
+        else:
+            shutil.rmtree(state, ignore_errors=True)
 
 
 def _wait_until_ready(system: "subprocess.Popen[str]", state: Path, say: Callable[[str], None]) -> None:

@@ -1,6 +1,6 @@
 """One rehearsal from start to report, against a running system.
 
-1. Take the desk: quoter paused, takers resting, nothing in flight.
+1. Take the desk: quoter paused, takers resting, nothing in flight, every fill of before settled.
 2. Note where venue and exposures stand.
 3. Make the fills; half-way, kill what was asked for and see it come back, or let a storm rage all the while.
 4. Wait until all is quiet: every fill in the ledger and settled, every hedge done, nothing unknown.
@@ -23,10 +23,10 @@ from strategies.models import Exposure
 from strategies.paper_venue import PaperVenue
 from strategies.rehearsal import processes
 from strategies.rehearsal.audit import NEVER_LEFT, Baseline, Findings, audit, load_baseline
-from strategies.rehearsal.desk import RehearsalDesk, Stand, stand_accounts
+from strategies.rehearsal.desk import READY_S, NotReady, RehearsalDesk, Stand, stand_accounts
 from strategies.rehearsal.load import Load
 from strategies.rehearsal.patience import RanOut, patiently
-from strategies.rehearsal.quiet import what_is_open
+from strategies.rehearsal.quiet import what_is_open, what_settles
 from strategies.rehearsal.report import Report, count_hedged, make_report
 from strategies.rehearsal.storm import Storm
 from strategies.rehearsal.truth import VenueTruth, load_truth
@@ -71,9 +71,8 @@ class Rehearsal:
         """Raises NotReady before the first fill; after it everything that goes wrong is in the report."""
         with self._desk as desk:
             deadline = time.monotonic() + self._timeout_s
+            self._before = self._wait_for_settled(desk)
             since = timezone.now()
-            addresses = list(stand_accounts(desk.stands))
-            self._before = load_truth(self._venue, addresses, 0)
             baseline = load_baseline(desk.stands, self._before)
             began = time.monotonic()
             load, down_s = self._load(desk, deadline, since)
@@ -82,6 +81,19 @@ class Rehearsal:
             truth = self._wait_for_quiet(desk, since, baseline, load, deadline)
             findings = patiently(lambda: audit(desk.stands, truth, since, baseline), deadline + 30)
             return patiently(lambda: self._report(desk, findings, truth, since, load, took, down_s), deadline + 30)
+
+    def _wait_for_settled(self, desk: RehearsalDesk) -> VenueTruth:
+        """The venue's truth once every fill of before has settled there and in the ledger."""
+        addresses = list(stand_accounts(desk.stands))
+        deadline = time.monotonic() + READY_S
+        while True:
+            truth = patiently(lambda: load_truth(self._venue, addresses, 0), deadline)
+            settling = patiently(partial(what_settles, desk.stands, truth, timezone.now()), deadline)
+            if not settling:
+                return truth
+            if time.monotonic() > deadline:
+                raise NotReady(f"the desk did not become quiet: {settling}; look at the fills on its page")
+            time.sleep(ROUND_S)
 
     def _load(self, desk: RehearsalDesk, deadline: float, since: datetime) -> tuple[Load, float | None]:
         """The load in a thread of its own, so that this one can kill and watch."""

@@ -14,6 +14,7 @@ from strategies.demo import DemoPair
 from strategies.models import Exposure, Pair, Strategy
 from strategies.rehearsal.audit import Baseline, audit
 from strategies.rehearsal.desk import Stand
+from strategies.rehearsal.quiet import LATELY, what_settles
 from strategies.rehearsal.report import count_hedged, make_report, percentile_ms
 from strategies.rehearsal.truth import parse_truth
 
@@ -145,9 +146,15 @@ class World:
             recorded_at=NOW,
         )
 
+    def stand(self):
+        return Stand(DemoPair(self.pair, self.primary, self.hedge, "9001"), spec_from_row(self.market))
+
+    def settles(self, told=None, now=NOW + timedelta(seconds=1)):
+        return what_settles([self.stand()], parse_truth(told or snapshots(), [PRIMARY, HEDGE], 0), now)
+
     def audit(self, told=None):
         truth = parse_truth(told or snapshots(), [PRIMARY, HEDGE], int(NOW.timestamp() * 1000))
-        stand = Stand(DemoPair(self.pair, self.primary, self.hedge, "9001"), spec_from_row(self.market))
+        stand = self.stand()
         zero = Baseline(owed={stand.key: D(0)}, net={stand.key: D(0)})
         return audit([stand], truth, NOW, zero)
 
@@ -224,6 +231,33 @@ def test_position_the_venue_does_not_hold_is_a_difference(world):
     Position.objects.filter(account=world.hedge).update(size=D(51))
     findings = world.audit()
     assert (findings.position_differences, findings.is_clean) == (1, False)
+
+
+def test_nothing_settles_once_venue_and_ledger_are_done(world):
+    assert world.settles() == ""
+
+
+def test_rehearsal_waits_for_what_the_venue_has_not_settled(world):
+    told = snapshots()
+    told[1]["matches"][0]["state"] = "pending"
+    assert "not settled at the venue" in world.settles(told)
+
+
+def test_rehearsal_waits_for_the_word_of_a_settlement(world):
+    """It brings the share fee: noted before it, the exposure owes too little for the venue's shares, for good."""
+    Fill.objects.filter(account=world.hedge).update(settlement="matched")
+    assert world.settles() == "1 fills are not settled in the ledger"
+
+
+def test_rehearsal_waits_for_a_fill_that_is_late(world):
+    Fill.objects.filter(account=world.primary).delete()
+    assert world.settles() == "1 fills are not in the ledger"
+
+
+def test_rehearsal_does_not_wait_for_what_is_long_over(world):
+    Fill.objects.filter(account=world.primary).delete()
+    Fill.objects.filter(account=world.hedge).update(settlement="matched")
+    assert world.settles(now=NOW + LATELY + timedelta(seconds=1)) == ""
 
 
 def test_report_passes_only_when_all_fills_were_made(world):
