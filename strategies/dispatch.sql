@@ -138,7 +138,8 @@ BEGIN
             'open_orders', (
                 SELECT coalesce(json_agg(row_to_json(r)), '[]') FROM (
                     SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
-                        o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested
+                        o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested,
+                        o.reason = 'repriced' AS is_repriced
                     FROM accounts_order o
                     WHERE o.market_id = ANY(markets)
                       AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
@@ -146,7 +147,7 @@ BEGIN
                     -- A hedge whose end is doubted (accounts/ends.py) may have filled without our knowing: what is left
                     -- of it is in flight still.
                     SELECT o.id, o.exposure_id, o.account_id, o.market_id, o.outcome, o.action, o.price,
-                        o.size - o.filled, o.status, true
+                        o.size - o.filled, o.status, true, o.reason = 'repriced'
                     FROM accounts_order o
                     WHERE o.market_id = ANY(markets) AND o.doubted_since IS NOT NULL
                       AND o.status IN ('cancelled', 'expired') AND o.filled < o.size

@@ -78,6 +78,8 @@ class OpenOrder(msgspec.Struct, frozen=True):
     remaining: Decimal
     status: str
     cancel_requested: bool
+    is_repriced: bool = False
+    """It made way for another order of ours (`strategies.reasons.Reason.REPRICED`)."""
 
 
 class ExposureUpdate(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     NO_PRICE = "no_price"
     SELF_CROSS = "self_cross"
     REPRICED = "repriced"
+    PRICED_ANEW = "priced_anew"
     DESK_HALTED = "desk_halted"
     DESK_REDUCING = "desk_reducing"
     VENUE_HALTED = "venue_halted"
@@ -54,6 +55,7 @@ TEXTS: dict[Reason, str] = {
     Reason.NO_PRICE: "No price on the grid keeps the pair within its bound.",
     Reason.SELF_CROSS: "It would trade with another order of ours, and no price avoids that.",
     Reason.REPRICED: "Moved so as not to trade with another order of ours.",
+    Reason.PRICED_ANEW: "The order of ours it made way for is gone: it is taken off and priced anew.",
     Reason.DESK_HALTED: "The desk is stopped.",
     Reason.DESK_REDUCING: "The desk only lets orders out that reduce a position.",
     Reason.VENUE_HALTED: "Nothing is sent to this venue.",

@@ -16,6 +16,7 @@ from strategies.config import DeltaNeutralConfig
 from strategies.exposure import ExposureState
 from strategies.exposures import AccountRow, Bound, ExposureRow, OpenOrder
 from strategies.handlers.plan import AccountView, HedgeState, RestingOrder, Standing
+from strategies.reasons import Reason
 from trading.enums import Action, OrderStatus, Outcome, TradingState, by_value
 from trading.ids import id_text
 from trading.instruments import Book, MarketSpec
@@ -104,6 +105,7 @@ def _open(order: NewOrder) -> OpenOrder:
         order.size,
         OrderStatus.SUBMITTED,
         False,
+        order.reason == Reason.REPRICED,
     )
 
 
@@ -115,6 +117,7 @@ def adjusted(open_orders: Sequence[OpenOrder], moved: Sequence[OrderProgress]) -
     after = {order.id: order for order in moved}
     doubted = {order.id for order in open_orders if order.status not in IN_FLIGHT}
     asked = {order.id for order in open_orders if order.cancel_requested}
+    repriced = {order.id for order in open_orders if order.is_repriced}
     kept = [order for order in open_orders if order.id not in after]
     for order in moved:
         if order.status in IN_FLIGHT or (order.id in doubted and order.filled < order.size):
@@ -130,6 +133,7 @@ def adjusted(open_orders: Sequence[OpenOrder], moved: Sequence[OrderProgress]) -
                     order.size - order.filled,
                     order.status,
                     order.id in asked,
+                    order.id in repriced,
                 )
             )
     return kept
@@ -243,4 +247,5 @@ def resting_order(order: OpenOrder) -> RestingOrder:
         remaining=order.remaining,
         exposure_id=order.exposure_id,
         cancellable=order.status in _CANCELLABLE and not order.cancel_requested,
+        is_repriced=order.is_repriced,
     )

@@ -5,6 +5,8 @@ Level-triggered: how much to hedge comes from the exposure alone, so a lost, lat
 
 from decimal import Decimal, localcontext
 
+from msgspec.structs import replace
+
 from strategies.handlers.crossing import clear_price
 from strategies.handlers.ladder import climb
 from strategies.handlers.plan import HedgeState, Plan, PlannedHedge, RestingOrder, Wake
@@ -12,7 +14,7 @@ from strategies.handlers.pricing import leg_outcome, leg_price
 from strategies.handlers.sizing import is_overdue, meets_minimum, rounded_up, sendable, split
 from strategies.reasons import Reason
 from trading.commands import PlaceOrder
-from trading.enums import Action, MarketStatus, OrderOrigin
+from trading.enums import Action, MarketStatus, OrderOrigin, TradingState
 from trading.ids import hedge_order_id
 from trading.values import ONE, PRECISION, ZERO, plain
 
@@ -30,6 +32,9 @@ class DeltaNeutral:
 
     def _hedge(self, wake: Wake, state: HedgeState) -> Plan:
         need = state.exposure.need(state.config.ratio)
+        freed = _freed(state)
+        if freed:
+            return Plan(cancels=tuple(freed), reason=Reason.PRICED_ANEW)
         if not need:
             return Plan(reason=Reason.HEDGED)
         blocked = _blocked(state)
@@ -113,6 +118,38 @@ def _blocked(state: HedgeState) -> Reason | None:
 def _opposing(state: HedgeState, need: Decimal) -> list[RestingOrder]:
     """Our own hedges of this exposure that still pull the other way: the target moved past them."""
     return [order for order in state.own_orders if (order.delta > 0) != (need > 0)]
+
+
+def _freed(state: HedgeState) -> list[RestingOrder]:
+    """Our own hedges that made way for another order of ours and need not any more: anew they get a better price.
+
+    Without this a hedge that rests at the price of the moment rests there for good: nothing is owed while it does.
+    """
+    states = {state.desk_state, state.venue_state, state.strategy_state, state.hedge_account.state}
+    if states != {TradingState.ACTIVE} or _blocked(state) is not None:
+        return []  # What is taken off might not be sent again.
+    return [
+        order
+        for order in state.own_orders
+        if order.is_repriced
+        and order.cancellable
+        and order.account_id == state.hedge_account.id
+        and _is_behind(order, state)
+    ]
+
+
+def _is_behind(order: RestingOrder, state: HedgeState) -> bool:
+    """Whether the same order, priced now, would stand nearer to the other side of the book."""
+    with localcontext(prec=PRECISION):
+        in_flight = state.exposure.in_flight - order.delta * state.scale
+    opened = replace(state, exposure=replace(state.exposure, in_flight=in_flight))
+    price = _price(opened, order.delta, order.action, order.remaining)
+    if price is None:
+        return False
+    clear = clear_price(order.outcome, order.action, price, state.market.tick, state.own_resting)
+    if clear is None or not meets_minimum(state.market, clear, order.remaining):
+        return False
+    return clear > order.price if order.action is Action.BUY else clear < order.price
 
 
 def _to_trade(state: HedgeState, need: Decimal) -> Decimal:

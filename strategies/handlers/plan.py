@@ -62,6 +62,8 @@ class RestingOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     exposure_id: UUID | None = None
     cancellable: bool = True
     """False while the venue has not taken it, or once a cancel was asked for."""
+    is_repriced: bool = False
+    """It made way for another order of ours when it was priced."""
 
     @property
     def yes_price(self) -> Decimal:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from strategies.config import DeltaNeutralConfig, PricePolicy
 from strategies.exposure import ExposureState
 from strategies.handlers.delta_neutral import DeltaNeutral
-from strategies.handlers.plan import HedgeState, RestingOrder, Wake
+from strategies.handlers.plan import AccountView, HedgeState, RestingOrder, Wake
 from strategies.handlers.registry import get_handler
 from strategies.reasons import TEXTS, Reason
-from trading.enums import Action, MarketStatus, Outcome
+from trading.enums import Action, MarketStatus, Outcome, TradingState
 from trading.ids import hedge_order_id
 from trading.instruments import Book, Level
 
@@ -112,6 +112,43 @@ def test_hedge_moves_off_our_own_order(hedge_state):
     plan = handle(hedge_state(exposure=bought_yes(), own_resting=(resting(Outcome.YES, Action.BUY, "0.56"),)))
     (leg,) = plan.commands
     assert (leg.order.price, leg.denied, plan.reason) == (D("0.43"), None, Reason.REPRICED)
+
+
+def made_way(hedge_state, *others, state=(), **order):
+    """A plan for a hedge of 100 NO that rests whole at 0.43, where it made way for a bid of ours at 0.56."""
+    exposure = bought_yes(in_flight=D(-100))
+    fields = {"account_id": "account2", "exposure_id": hedge_state().exposure_id, "is_repriced": True} | order
+    hedge = resting(Outcome.NO, Action.BUY, "0.43", **{"remaining": "100"} | fields)
+    return handle(hedge_state(exposure=exposure, own_resting=(hedge, *others), **dict(state)))
+
+
+def test_hedge_that_made_way_is_priced_anew_once_it_need_not(hedge_state):
+    plan = made_way(hedge_state)
+    assert ([order.price for order in plan.cancels], plan.commands) == ([D("0.43")], ())
+    assert plan.reason is Reason.PRICED_ANEW
+    assert made_way(hedge_state, resting(Outcome.YES, Action.BUY, "0.55")).reason is Reason.PRICED_ANEW
+
+
+def test_hedge_that_still_has_to_make_way_rests(hedge_state):
+    assert made_way(hedge_state, resting(Outcome.YES, Action.BUY, "0.56")).cancels == ()
+    assert made_way(hedge_state, resting(Outcome.YES, Action.BUY, "0.58")).cancels == ()
+
+
+def test_hedge_priced_as_meant_rests(hedge_state):
+    assert made_way(hedge_state, is_repriced=False).reason is Reason.HEDGED
+
+
+def test_hedge_is_not_taken_off_where_it_might_not_be_sent_again(hedge_state):
+    for states in (
+        {"desk_state": TradingState.HALTED},
+        {"venue_state": TradingState.REDUCING},
+        {"strategy_state": TradingState.HALTED},
+        {"hedge_account": AccountView(id="account2", name="b", state=TradingState.HALTED)},
+    ):
+        assert made_way(hedge_state, state=states).cancels == (), states
+    assert made_way(hedge_state, cancellable=False).cancels == ()
+    assert made_way(hedge_state, account_id="account3").cancels == ()
+    assert made_way(hedge_state, remaining=D(1)).cancels == ()  # Anew it would be below the venue's minimum.
 
 
 def test_hedge_that_cannot_avoid_us_is_denied(hedge_state):
