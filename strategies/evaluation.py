@@ -143,7 +143,8 @@ def evaluate(
     exposure = exposure.clocked(ratio=config.ratio, dust=plan.reason is Reason.DUST or bool(plan.dust), now=around.now)
     figures = watch(exposure, config.ratio, around.now)
     update = _update(row, exposure, plan, told, need, planned_delta, figures)
-    repeated = told == row.reason
+    # A hedge on its way covers it: looked at once more with nothing new, that is no news.
+    repeated = told == row.reason or (told == Reason.HEDGED and not row.reason and not fills)
     refusals = () if repeated else tuple(_denied(planned, reason, row, cause_at) for planned, reason in denied)
     if denied and not sent and not rejected and limited in _OUT_OF_MEANS:
         # We know already what the venue would say: the ladder goes on as if it had.

@@ -31,6 +31,20 @@ async def test_a_primary_fill_orders_its_complement(
     assert (decision.need, decision.orders) == (-100, [str(order.id)])
 
 
+async def test_looked_at_again_while_its_hedge_rests_is_no_news(
+    dispatcher: Dispatcher, signer: KeepingSigner, strategy: Strategy, primary: Account, hedge: Account
+) -> None:
+    await dispatcher.dispatch(inbox_of(fill(primary, "t1")))
+    (order,) = signer.sent
+    exposure = await Exposure.objects.aget()
+    done = await dispatcher.dispatch(Inbox(), {exposure.id: "sweep"})
+    assert (done.evaluations, (await Exposure.objects.aget()).revision) == ((), exposure.revision)
+    assert await Decision.objects.acount() == 1
+    own = fill(hedge, "t2", outcome=Outcome.NO, price="0.45", order_hash=order.order_hash or "")
+    await dispatcher.dispatch(inbox_of(own))
+    assert (await Decision.objects.order_by("-id").afirst()).reason == "hedged"
+
+
 async def test_decision_keeps_the_book_it_saw(
     database_url: str, signer: KeepingSigner, strategy: Strategy, primary: Account
 ) -> None:
