@@ -11,12 +11,15 @@ from django.db import connection
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
-from accounts.models import Account, Desk
+from accounts.models import Account, Desk, Order
 from accounts.vault import ensure_vault
+from alerts.kinds import AlertKind
+from alerts.raising import raise_alert
 from identity.models import AuditEntry, User
 from strategies.models import Strategy
 from tests.admin_office import address_of
 from tests.desk_rows import add_fills, add_positions, make_desk
+from trading.enums import Severity
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 LogIn = Callable[..., Page]
@@ -24,12 +27,18 @@ LogIn = Callable[..., Page]
 
 @pytest.fixture
 def desk(redis_url: str) -> None:
-    """A busy desk: fills with hedges, positions, a halted account, a vault."""
+    """A busy desk: fills with hedges, positions, a halted account and its alert, an order nobody knows the fate of."""
     now = timezone.now()
     rows = make_desk(now)
     add_fills(rows, now, 120, spacing=timedelta(seconds=20))
     add_positions(rows, now)
     Account.objects.filter(name="predict-03").update(state="halted", state_reason="venue drill", tags=["maker"])
+    told = "operator halted it: venue drill"
+    raise_alert(Severity.WARNING, AlertKind.ACCOUNT_HALTED, "predict-03", told, now=now)
+    newest = Order.objects.order_by("-created_at").values_list("pk", flat=True)[1]
+    Order.objects.filter(pk=newest).update(
+        status="unknown", reason="no answer within 3 s", filled=0, attempts=1, submitted_at=now, answered_at=None
+    )
     ensure_vault(Path(settings.VAULT_PUBLIC_KEY_FILE).parent)
 
 
