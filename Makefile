@@ -59,8 +59,8 @@ lock: dev ## pin requirements*.in anew (needs a network)
 faults: dev ## kill every step of the path in turn, stop under load, race engines (about fourteen minutes)
 	@$(PY) -m pytest -m faults -p no:cacheprovider tests/faults $(ARGS)
 
-pictures: dev ## pictures of every page of a running system, for docs/ (HEDGEROW_PASSWORD=… ARGS="--url … --user …")
-	@PYTHONPATH=. $(PY) -m tests.browser.pictures $(ARGS)
+pictures: dev ## take all of docs/pictures anew, on desks of its own (ARGS="--folder /tmp/pictures" for elsewhere)
+	@PYTHONPATH=.:platform $(PY) -m tests.browser.pictures $(ARGS)
 
 bench: dev ## the benchmarks; each prints one JSON line last
 	@for file in $(BENCHMARKS); do echo "== $$file" && $(PY) $$file || exit 1; done

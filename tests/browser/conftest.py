@@ -19,7 +19,12 @@ import pytest
 from django.conf import settings
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from identity.models import User
+from markets.tasks import tell_markets
 from tests.browser.driver import ARGS, CHROMIUM, sign_in
+from tests.browser.full_desk import make_full_desk
+from tests.browser.quiet_venue import QuietVenue
+from tests.browser.stops import SYNC
 
 PASSWORD = "a-password-of-the-tests"
 START_S = 60
@@ -42,12 +47,37 @@ def browser() -> Iterator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-@pytest.fixture(scope="session")
-def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the web process."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def venue_port() -> int:
+    """Where the web process looks for a venue; there is one for tests that ask for `venue`."""
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def venue(venue_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuietVenue]:
+    """A paper venue whose makers quote and whose takers rest."""
+    with QuietVenue(venue_port, tmp_path_factory.mktemp("venue")) as quiet:
+        yield quiet
+
+
+@pytest.fixture
+def full_desk(transactional_db: None, redis_url: str, operator: User, expected: list[str], venue: QuietVenue) -> None:
+    """A desk without an empty page, its markets' books at the venue, a reading of the markets under way."""
+    make_full_desk(redis_url)
+    venue.open_markets()
+    tell_markets(SYNC, 2, 2, "500 markets read")
+
+
+@pytest.fixture(scope="session")
+def web(django_db_setup: None, venue_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the web process."""
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     root = str(settings.BASE_DIR)
     paths = os.pathsep.join((root, f"{root}/platform"))
@@ -55,6 +85,7 @@ def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iter
         **os.environ,
         "DATABASE_URL": settings.DATABASE_URL,
         "HEDGEROW_PUBLIC_URL": address,
+        "PREDICT_API_URL": f"http://127.0.0.1:{venue_port}",
         "PYTHONPATH": paths,
     }
     log = tmp_path_factory.mktemp("web") / "log"

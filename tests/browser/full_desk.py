@@ -1,62 +1,95 @@
-"""A desk on which no page is empty: it has traded for hours, and not everything went well."""
+"""A desk on which no page is empty: it has traded for hours, and not everything went well. What one page says of it, no
+other contradicts."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 
+from django.conf import settings
 from django.utils import timezone
 
-from accounts.models import Account, EquityPoint, Order
-from alerts.models import Alert
-from strategies.models import Decision, Strategy
-from tests.desk_rows import DeskRows, add_fills, add_positions, make_desk
+from accounts.models import Account, EngineLease, Order, SealedSecret
+from accounts.stop import pull_stop
+from accounts.vault import Sealer, ensure_vault
+from identity.models import User
+from markets.models import Market
+from strategies.config import DeltaNeutralConfig, config_json
+from strategies.demo import LADDER
+from strategies.models import Strategy
+from tests.browser.full_office import make_office
+from tests.browser.full_trades import FEE_BPS, HALTED_FOR, MARK, plant_trades
+from tests.desk_rows import make_account, make_desk
 
-BOOK = {
-    "at_ms": 1_700_000_000_000,
-    "bids": [["0.54", "120"], ["0.53", "300"]],
-    "asks": [["0.56", "90"], ["0.57", "410.5"]],
-}
+RESERVE = "reserve-01"
+"""The account that is being closed; it is in no pair."""
+FAKE_KEY = b"11" * 32
+"""An obviously fake private key."""
 
 
-def make_full_desk() -> DeskRows:
-    """A desk that has traded for hours: fills, hedges, positions, decisions with books, alerts, a curve, a question."""
+def make_full_desk(redis_url: str) -> None:
+    """A desk that has traded for hours, with all that happened around it; the person `operator` is there already."""
     now = timezone.now()
     rows = make_desk(now)
     for market in rows.markets:
         market.lot = market.min_size = Decimal("0.01")
-        market.fee_rate_bps = 200
+        market.fee_rate_bps = FEE_BPS
         market.yes_token, market.no_token = f"{market.market_id}1", f"{market.market_id}2"
-        market.save()
-    add_fills(rows, now, 120)
-    add_positions(rows, now)
-    Strategy.objects.update(started_at=now - timedelta(days=2))
-    Account.objects.filter(name="predict-03").update(state="halted", state_reason="venue drill", tags=["maker"])
-    Account.objects.filter(name="predict-04").update(connection="unavailable")
-    newest = Order.objects.order_by("-created_at").values_list("pk", flat=True)[1]
-    Order.objects.filter(pk=newest).update(
-        status="unknown", reason="no answer within 3 s", created_at=now - timedelta(minutes=9)
-    )
-    for number, (filled, status) in enumerate((("40", "filled"), ("12", "cancelled"), ("5", "partially_filled"))):
-        at = now - timedelta(minutes=7, seconds=number)
-        Order.objects.create(
-            account=Account.objects.get(name="predict-01"), market=rows.markets[number], outcome="yes", action="sell",
-            price=Decimal("0.52"), size=40, filled=Decimal(filled), status=status, origin="closing", created_at=at,
-            updated_at=at, reason="the market closed" if status == "cancelled" else "",
-        )  # fmt: skip
-    for number, exposure in enumerate(rows.exposures):
-        Decision.objects.create(
-            exposure=exposure, cause=f"fill:trade-{number}:matched", primary=40, hedged=0, in_flight=0, need=-40,
-            reason="max_order" if number % 2 else "", book=BOOK, at=now - timedelta(seconds=7 * number),
-        )  # fmt: skip
-    EquityPoint.objects.bulk_create(
-        EquityPoint(
-            at=now - n * timedelta(minutes=10), collateral=10_000, cost=0, realized=Decimal(200 - n * n % 60),
-            value=None if n == 20 else Decimal(0), accounts=10,
-        )
-        for n in range(40)
+        market.question = f"{market.title} As the venue's own source tells."
+        market.category, market.mark, market.marked_at = "A category of the tests", MARK, now
+        market.ends_at = now + timedelta(days=90)
+    Market.objects.bulk_update(
+        rows.markets,
+        ("lot", "min_size", "fee_rate_bps", "yes_token", "no_token", "question", "category", "mark", "marked_at",
+         "ends_at"),
     )  # fmt: skip
-    for number, severity in enumerate(("critical", "warning", "info")):
-        Alert.objects.create(
-            severity=severity, kind="imbalance", subject=f"predict-0{number + 1}", text="The venue holds more.",
-            dedup_key=str(number), raised_at=now, last_seen_at=now, count=number + 1,
-        )  # fmt: skip
-    return rows
+    reserve = make_account(90, connection_at=now, balance_at=now - timedelta(seconds=20))
+    reserve.name, reserve.state, reserve.state_reason = RESERVE, "reducing", "the month ends"
+    reserve.save()
+    plant_trades(rows, now, reserve)
+    Strategy.objects.update(
+        started_at=now - timedelta(hours=3),
+        config=config_json(DeltaNeutralConfig(max_loss=Decimal("0.06"), ladder=LADDER)),
+    )
+    seal_keys()
+    Account.objects.update(
+        created_at=now - timedelta(days=3),
+        connection_at=now - timedelta(hours=3),
+        reconciled_at=now - timedelta(seconds=14),
+    )
+    Account.objects.filter(name="predict-02").update(proxy_label="proxy.invalid:1080", tags=["maker", "north"])
+    Account.objects.filter(name="predict-03").update(tags=["maker"])
+    Account.objects.filter(name="predict-04").update(connection="unavailable", connection_at=now - HALTED_FOR)
+    EngineLease.objects.update(started_at=now - timedelta(hours=3), generation_seen=1_000_000)
+    keep_engine_heard(now)
+    make_office(redis_url)
+
+
+def seal_keys() -> None:
+    """A key of each account, sealed by the vault; one has a proxy too."""
+    ensure_vault(Path(settings.VAULT_PUBLIC_KEY_FILE).parent)
+    sealer = Sealer(settings.VAULT_PUBLIC_KEY_FILE)
+    kinds = SealedSecret.Kind
+    wanted = [(account, kinds.PRIVATE_KEY) for account in Account.objects.all()]
+    wanted.append((Account.objects.get(name="predict-02"), kinds.PROXY_URL))
+    SealedSecret.objects.bulk_create(
+        SealedSecret(account=account, kind=kind, sealed=sealer.seal(FAKE_KEY), vault_key=sealer.fingerprint)
+        for account, kind in wanted
+    )
+
+
+def stop_full_desk(by: User) -> None:
+    """Pull the stop; the engine has asked for every cancel, and the venue has answered the first."""
+    pull_stop("cancel_all", by, "the venue's book looks wrong", source="page")
+    now = timezone.now()
+    resting = Order.objects.filter(status__in=("accepted", "partially_filled")).exclude(origin="closing")
+    resting.update(cancel_requested_at=now)
+    gone = resting.order_by("account__name")[0]
+    Account.objects.filter(pk=gone.account_id).update(reserved=0)
+    Order.objects.filter(pk=gone.pk).update(
+        status="cancelled", announced="cancelled", reason="the desk was stopped", closed_at=now, updated_at=now
+    )
+
+
+def keep_engine_heard(now: datetime) -> None:
+    """The engine's lease stays fresh for as long as a tour lasts."""
+    EngineLease.objects.update(renewed_at=now + timedelta(minutes=10))

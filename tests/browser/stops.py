@@ -16,6 +16,8 @@ class Stop:
     follow: tuple[str, ...] = ()
     press: tuple[str, ...] = ()
     """What is clicked there to come to it."""
+    shows: str = ""
+    """What is seen once it has come, after a click."""
     is_lately: bool = False
     """Whether it is about the last half hour, and its address says so."""
     is_always_there: bool = True
@@ -31,12 +33,15 @@ class Stop:
             page.goto(str(found.get_attribute("href")))
         for button in self.press:
             page.locator(button).first.click()
+        if self.shows:
+            page.wait_for_selector(self.shows)
         if self.is_lately:
             since = datetime.now(UTC) - timedelta(minutes=30)
             page.goto(f"{page.url}&{urlencode({'since': since.isoformat()})}")
 
 
 FIRST_ACCOUNT = "#fleet tbody th a"
+CLOSED_ACCOUNT = "#fleet tbody th a:text-is('reserve-01')"
 FIRST_STRATEGY = "#strategies tbody th a"
 CLOSE, EDIT = "a.danger[href*='close']", "a[href$='/edit']"
 SYNC = "tour"
@@ -44,19 +49,20 @@ SYNC = "tour"
 TOUR = (
     Stop("dashboard", "/"),
     Stop("stop", "/", ("#state a.danger",)),
-    Stop("lift", "/desk/lift", is_always_there=False),
     Stop("trace", "/", ("#fills tbody tr:has(.hedge-leg) a[href$='/trace']",)),
     Stop("accounts", "/accounts/"),
     Stop("account", "/accounts/", (FIRST_ACCOUNT,)),
     Stop("account-add", "/accounts/add"),
     Stop("account-import", "/accounts/import"),
     Stop("account-close", "/accounts/", (FIRST_ACCOUNT, CLOSE)),
-    Stop("account-closing", "/accounts/", (FIRST_ACCOUNT, CLOSE), is_lately=True, is_always_there=False),
-    Stop("account-states", "/accounts/", press=("#fleet td.tick input", "text=Go on…"), is_always_there=False),
+    Stop("account-closing", "/accounts/", (CLOSED_ACCOUNT, CLOSE), is_lately=True, is_always_there=False),
+    Stop("account-states", "/accounts/", press=("#fleet td.tick input", "text=Go on…"), shows="[name=reason]",
+         is_always_there=False),
     Stop("strategies", "/strategies/"),
     Stop("strategy", "/strategies/", (FIRST_STRATEGY,)),
     Stop("strategy-form", "/strategies/", (FIRST_STRATEGY, EDIT)),
-    Stop("strategy-trial", "/strategies/", (FIRST_STRATEGY, EDIT), press=("[name=try]",), is_always_there=False),
+    Stop("strategy-trial", "/strategies/", (FIRST_STRATEGY, EDIT), press=("[name=try]",), shows="#trial .figure",
+         is_always_there=False),
     Stop("strategy-new", "/strategies/new"),
     Stop("strategy-stop", "/strategies/", (FIRST_STRATEGY, "a[href$='/stop']")),
     Stop("markets", "/markets/"),
@@ -71,10 +77,14 @@ TOUR = (
     Stop("telegram", "/telegram/"),
     Stop("faults", "/faults/"),
     Stop("setup", "/setup/"),
-)
-ADMIN = (
-    "index", "accounts", "account", "account-add", "account-secrets", "account-close", "orders", "order",
-    "order-resolve", "fills", "positions", "strategies", "strategy", "exposures", "alerts", "desk-stop", "dead-letters",
-    "dead-letters-replay", "replay", "vault", "audit", "person",
 )  # fmt: skip
-"""The main pages of the admin, whose tests come to each."""
+STOPPED = (
+    Stop("dashboard-stopped", "/"),
+    Stop("stop-harder", "/", ("#state a.danger",)),
+    Stop("lift", "/desk/lift"),
+)
+"""What is shown while a stop holds; only tests pull one."""
+REFUSED = {"not-found": ("/nowhere/", 404), "not-allowed": ("/desk/lift", 403), "broken": ("/strategies/", 500)}
+"""What a person comes to who goes wrong, by address and answer; the last once the database has lost a table."""
+OTHERS = {"desk.png": 1840, "telegram.png": 600, "telegram-stop.png": 600}
+"""Pictures that documents show, with their widths; of a running system too."""
