@@ -75,9 +75,8 @@ def lift(request: HttpRequest, desk: Desk, given: Given) -> str:
 
 def tell_desk(desk: Desk, given: Given) -> Iterable[str]:
     """How it stands now."""
-    yield f"{desk} {desk.level}; {desk.reason or 'no reason given'}, by {desk.changed_by or 'nobody'}".replace(
-        "  ", " "
-    )
+    level = f" ({TITLES.get(desk.level, desk.level)})" if desk.level else ""
+    yield f"{desk}{level}; {desk.reason or 'no reason given'}, by {desk.changed_by or 'nobody'}"
 
 
 def change_desk(state: TradingState, sentence: str) -> Apply:
