@@ -9,7 +9,7 @@ from django.http import HttpRequest
 
 from accounts.account_admin import AccountAdmin
 from accounts.admin_actions import ORDER_ACTIONS
-from accounts.admin_columns import SETTLEMENT, STATE, STATUS, expires, fee_plain, latency_plain, post_only
+from accounts.admin_columns import SETTLEMENT, STATE, STATUS, expires, fee_plain, latency_plain, post_only, side
 from accounts.admin_denied import DeniedBecause
 from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS, TITLES
 from accounts.admin_search import search_fills, search_orders, search_positions
@@ -53,7 +53,7 @@ class OrderAdmin(ReadOnlyAdmin):
     """Every order, newest first."""
 
     list_display = (
-        "created_at", "account", "market", "action", "outcome", amount("size"), amount("price"), amount("filled"),
+        "created_at", "account", "market", side, amount("size"), amount("price"), amount("filled"),
         STATUS, "reason", latency_plain,
     )  # fmt: skip
     list_filter = (

@@ -20,6 +20,12 @@ def fee_plain(fill: Fill) -> str:
     return f"{plain(fill.fee)} {fill.fee_kind or ''}".rstrip()
 
 
+@admin.display(description="side", ordering="action")
+def side(order: Order) -> str:
+    """What it does with which outcome's shares, in one column: why an order stands as it does is then in view."""
+    return f"{order.action} {order.outcome}"
+
+
 @admin.display(description="fill → left", ordering="latency_us")
 def latency_plain(order: Order) -> str:
     """From the fill's arrival to the order's bytes leaving. The unit stands at the figure."""

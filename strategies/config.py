@@ -32,7 +32,7 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Shares hedged per primary share."""
     price_policy: PricePolicy = PricePolicy.COMPLEMENT
     max_loss: Decimal = ZERO
-    """Per pair: yes + no may cost at most 1 + this, the hedge's taker fee included. Not with the policy Mirror."""
+    """Per pair: yes + no may cost at most 1 + this, the hedge's taker fee included. Not for the policy Mirror."""
     price_adjustment: Decimal = ZERO
     """Added to the primary's price by the policy Mirror, and only there."""
     reduce_first: bool = True
