@@ -157,4 +157,4 @@ class AccountAdmin(DeskModelAdmin):
     @admin.display(description="sealed")
     def sealed_kinds(self, account: Account) -> str:
         kinds = SealedSecret.objects.filter(account=account).order_by("kind").values_list("kind", flat=True)
-        return ", ".join(kinds) or "nothing"
+        return ", ".join(kind.replace("_", " ") for kind in kinds) or "nothing"

@@ -191,6 +191,16 @@ def test_empty_list_offers_only_what_may_be_done(office: Client, redis_url: str)
     assert "Add account" in page_of(office, address_of(Account))
 
 
+def test_no_choice_is_a_raw_value(office: Client, desk: None) -> None:
+    form = page_of(office, address_of(Desk, "1/change-venue/")).partition('class="desk-form')[2]
+    assert re.findall(r"<option [^>]*>\s*([^<]*?)\s*</option>", form) == [
+        "Predict", "Polymarket", "–", "Active", "Reducing", "Halted",
+    ]  # fmt: skip
+    SealedSecret.objects.create(account=Account.objects.get(name="predict-02"), kind="private_key", sealed=b"-")
+    account = Account.objects.get(name="predict-02")
+    assert ">private key<" in page_of(office, address_of(Account, f"{account.pk}/change/"))
+
+
 def test_drop_downs_have_their_arrow(office: Client, desk: None) -> None:
     for address in (address_of(Strategy, "add/"), address_of(Desk, "1/change-venue/")):
         form = page_of(office, address).partition('class="desk-form')[2]
