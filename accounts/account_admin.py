@@ -13,18 +13,20 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from accounts.admin_actions import ACCOUNT_ACTIONS
+from accounts.admin_columns import CONNECTION, STATE
 from accounts.admin_panels import ACCOUNT_PANELS
 from accounts.admin_secrets import PROXY_HELP, REPLACE_SECRETS, SECRETS, secret_field
 from accounts.models import Account, SealedSecret
 from accounts.registration import register_account, update_account
 from accounts.vault import VaultError
-from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, amount
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, amount, money
 from trading.errors import InvalidValue
 
 LIMITS = ("max_order", "max_position", "max_notional_per_day")
 STANDING = (
-    "state", "state_reason", "mode", "proxy_label", "connection", "connection_at", "reconciled_at",
-    amount("collateral"), amount("reserved"), "balance_at", "sealed_kinds", "created_at", "updated_at",
+    STATE, "state_reason", "mode", "proxy_label", CONNECTION, "connection_at", "reconciled_at",
+    amount("collateral"), amount("reserved", "reserved, of the collateral"), "balance_at", "sealed_kinds",
+    "created_at", "updated_at",
 )  # fmt: skip
 
 
@@ -52,6 +54,8 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
         if "address" in self.fields:
             self.fields["address"].required = False
             self.fields["address"].help_text = "Only for a smart account; a wallet's own follows from its key."
+        if "max_notional_per_day" in self.fields:
+            self.fields["max_notional_per_day"].help_text = "Price × size of a UTC day's orders, in collateral."
         if self.instance._state.adding:
             self.fields["private_key"].required = True
             del self.fields["reason"]
@@ -111,8 +115,8 @@ class AccountAdmin(DeskModelAdmin):
 
     form = AccountForm
     list_display = (
-        "name", "platform", "state", "connection", "connection_at", amount("collateral"), amount("reserved"),
-        "balance_at", "reconciled_at", "proxy_label", "state_reason",
+        "name", STATE, "state_reason", CONNECTION, money("collateral", "collateral"), money("reserved"), "platform",
+        "connection_at", "balance_at", "reconciled_at", "proxy_label",
     )  # fmt: skip
     list_filter = ("platform", "state", "connection", "mode", "signer_kind")
     search_fields = ("name", "address", "owner_address", "tags")
@@ -153,4 +157,4 @@ class AccountAdmin(DeskModelAdmin):
     @admin.display(description="sealed")
     def sealed_kinds(self, account: Account) -> str:
         kinds = SealedSecret.objects.filter(account=account).order_by("kind").values_list("kind", flat=True)
-        return ", ".join(kinds) or "nothing"
+        return ", ".join(kind.replace("_", " ") for kind in kinds) or "nothing"

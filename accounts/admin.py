@@ -9,8 +9,9 @@ from django.http import HttpRequest
 
 from accounts.account_admin import AccountAdmin
 from accounts.admin_actions import ORDER_ACTIONS
+from accounts.admin_columns import SETTLEMENT, STATE, STATUS, expires, fee_plain, latency_plain, post_only, side
 from accounts.admin_denied import DeniedBecause
-from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS
+from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS, TITLES
 from accounts.admin_search import search_fills, search_orders, search_positions
 from accounts.models import (
     Account,
@@ -25,8 +26,8 @@ from accounts.models import (
     SealedSecret,
 )
 from accounts.querysets import without_bytes
-from identity.admin_panels import SHOWN, Panel
-from identity.back_office import DeskModelAdmin, ReadOnlyAdmin, amount
+from identity.admin_panels import EMPTY, SHOWN, Panel
+from identity.back_office import DeskModelAdmin, ReadOnlyAdmin, amount, money
 from identity.models import AuditEntry
 from markets.models import Market
 
@@ -52,8 +53,8 @@ class OrderAdmin(ReadOnlyAdmin):
     """Every order, newest first."""
 
     list_display = (
-        "created_at", "account", "market", "action", "outcome", amount("size"), amount("price"), amount("filled"),
-        "status", "origin", "latency_ms", "reason",
+        "created_at", "account", "market", side, amount("size"), amount("price"), amount("filled"),
+        STATUS, "reason", latency_plain,
     )  # fmt: skip
     list_filter = (
         "status", "origin", DeniedBecause, ("created_at", admin.DateFieldListFilter), "account__platform", "mode",
@@ -63,13 +64,14 @@ class OrderAdmin(ReadOnlyAdmin):
     search = staticmethod(search_orders)
     list_select_related = ("account", "market")
     ordering = ("-created_at",)
-    hidden = ("body", "salt")
+    hidden = ("body", "salt", "announced")
+    told = {"status": STATUS, "latency_us": latency_plain, "expires_at_s": expires, "post_only": post_only}
     reasoned = ORDER_ACTIONS
     panels = (
         Panel(
             "Fills",
             Fill,
-            ("received_at", "action", "outcome", amount("size"), amount("price"), amount("fee"), "settlement"),
+            ("received_at", "action", "outcome", amount("size"), amount("price"), fee_plain, SETTLEMENT),
             lambda order: order.fills.order_by("-id")[:SHOWN],
         ),
         Panel(
@@ -85,19 +87,16 @@ class OrderAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
         return without_bytes(super().get_queryset(request))
 
-    @admin.display(description="fill → left, ms", ordering="latency_us")
-    def latency_ms(self, order: Order) -> str:
-        return "–" if order.latency_us is None else f"{order.latency_us // 1000}.{order.latency_us % 1000 // 10:02d}"
-
 
 @admin.register(Fill)
 class FillAdmin(ReadOnlyAdmin):
     """Every execution of our orders, once, newest first."""
 
     list_display = (
-        "received_at", "account", "market", "action", "outcome", amount("size"), amount("price"), amount("fee"),
-        "liquidity", "settlement",
+        "received_at", "account", "market", "action", "outcome", amount("size"), amount("price"), fee_plain,
+        "liquidity", SETTLEMENT,
     )  # fmt: skip
+    told = {"settlement": SETTLEMENT}
     list_filter = ("settlement", "liquidity", "account__platform", ("received_at", admin.DateFieldListFilter))
     search_fields = ("id",)
     search_help_text = "A trade id, an order hash, an account's name, or a market's id."
@@ -111,7 +110,7 @@ class PositionAdmin(ReadOnlyAdmin):
     """Shares per account, market and outcome, as the fills add up."""
 
     list_display = (
-        "account", "market", "outcome", amount("size"), amount("cost"), amount("realized"), amount("fees"),
+        "account", "market", "outcome", amount("size"), money("cost"), money("realized"), money("fees"),
         "updated_at",
     )  # fmt: skip
     list_filter = ("account__platform", "outcome")
@@ -126,7 +125,8 @@ class PositionAdmin(ReadOnlyAdmin):
 class DeskAdmin(ReadOnlyAdmin):
     """The desk's one row. It is stopped, harder or at all, and lifted, by an action with a reason."""
 
-    list_display = ("__str__", "level", "state", "generation", "changed_by", "reason", "changed_at")
+    list_display = ("__str__", "level_title", STATE, "generation", "changed_by", "reason", "changed_at")
+    told = {"level": "level_title", "state": STATE}
     reasoned = DESK_ACTIONS
     panels = (
         Panel(
@@ -138,6 +138,10 @@ class DeskAdmin(ReadOnlyAdmin):
             ],
         ),
     )
+
+    @admin.display(description="level of the stop")
+    def level_title(self, desk: Desk) -> str:
+        return TITLES.get(desk.level, desk.level) or EMPTY
 
 
 @admin.register(EngineLease)
@@ -172,7 +176,9 @@ class ReconciliationAdmin(ReadOnlyAdmin):
 class EquityPointAdmin(ReadOnlyAdmin):
     """What the desk was worth, point by point."""
 
-    list_display = ("at", amount("collateral"), amount("value"), amount("realized"), "accounts", "unmarked")
+    list_display = (
+        "at", money("collateral", "collateral"), money("value"), money("realized"), "accounts", "unmarked",
+    )  # fmt: skip
     ordering = ("-at",)
 
 

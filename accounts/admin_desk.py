@@ -19,6 +19,7 @@ from accounts.stop_preview import preview_stop
 from identity.admin_actions import Apply, Given, ReasonedAction, ReasonForm
 from identity.back_office import ADMIN_SOURCE, person_of, plain
 from identity.roles import Role
+from markets.fields import choices
 from markets.models import Market, MarketLimit, VenueState
 from trading.enums import Platform, TradingState
 
@@ -75,9 +76,8 @@ def lift(request: HttpRequest, desk: Desk, given: Given) -> str:
 
 def tell_desk(desk: Desk, given: Given) -> Iterable[str]:
     """How it stands now."""
-    yield f"{desk} {desk.level}; {desk.reason or 'no reason given'}, by {desk.changed_by or 'nobody'}".replace(
-        "  ", " "
-    )
+    level = f" ({TITLES.get(desk.level, desk.level)})" if desk.level else ""
+    yield f"{desk}{level}; {desk.reason or 'no reason given'}, by {desk.changed_by or 'nobody'}"
 
 
 def change_desk(state: TradingState, sentence: str) -> Apply:
@@ -93,8 +93,8 @@ def change_desk(state: TradingState, sentence: str) -> Apply:
 class VenueForm(ReasonForm):
     """Which venue, and what it may do from now on."""
 
-    platform = forms.ChoiceField(label="Venue", choices=[(p.value, p.value) for p in Platform])
-    state = forms.ChoiceField(choices=[("", "–"), *((state.value, state.value) for state in TradingState)])
+    platform = forms.ChoiceField(label="Venue", choices=choices(Platform))
+    state = forms.ChoiceField(choices=[("", "–"), *choices(TradingState)])
 
 
 def change_venue(request: HttpRequest, desk: Desk, given: Given) -> str:

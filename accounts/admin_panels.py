@@ -4,11 +4,13 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
+from accounts.admin_columns import SETTLEMENT, STATUS, fee_plain
 from accounts.models import Account, Fill, Order, Position, Reconciliation, SealedSecret
 from accounts.querysets import without_bytes
+from alerts.admin import SEVERITY, kind_title
 from alerts.models import Alert
 from identity.admin_panels import SHOWN, Panel, audit_panel
-from identity.back_office import amount
+from identity.back_office import amount, money
 
 
 def load_alerts_about(account: Account) -> Iterable[Alert]:
@@ -21,29 +23,29 @@ ACCOUNT_PANELS = (
     Panel(
         "Recent orders",
         Order,
-        ("created_at", "market", "action", "outcome", amount("size"), amount("price"), amount("filled"), "status",
-         "origin", "reason"),
+        ("created_at", "market", "action", "outcome", amount("size"), amount("price"), amount("filled"), STATUS,
+         "reason", "origin"),
         lambda account: without_bytes(account.orders.select_related("market")).order_by("-created_at")[:SHOWN],
         lambda account: {"account__id__exact": account.pk},
     ),
     Panel(
         "Recent fills",
         Fill,
-        ("received_at", "market", "action", "outcome", amount("size"), amount("price"), amount("fee"), "settlement"),
+        ("received_at", "market", "action", "outcome", amount("size"), amount("price"), fee_plain, SETTLEMENT),
         lambda account: account.fills.select_related("market").order_by("-id")[:SHOWN],
         lambda account: {"account__id__exact": account.pk},
     ),
     Panel(
         "Positions",
         Position,
-        ("market", "outcome", amount("size"), amount("cost"), amount("realized"), amount("fees"), "updated_at"),
+        ("market", "outcome", amount("size"), money("cost"), money("realized"), money("fees"), "updated_at"),
         lambda account: account.positions.select_related("market").order_by("-updated_at")[:SHOWN],
         lambda account: {"account__id__exact": account.pk},
     ),
     Panel(
         "Alerts",
         Alert,
-        ("last_seen_at", "severity", "kind", "text", "count", "acknowledged_at"),
+        ("last_seen_at", SEVERITY, kind_title, "text", "count", "acknowledged_at"),
         load_alerts_about,
         lambda account: {"q": account.name},
     ),

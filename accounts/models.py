@@ -304,6 +304,7 @@ class Desk(models.Model):
     changed_at = models.DateTimeField(null=True)
 
     class Meta:
+        verbose_name_plural = "desk and stops"
         constraints = [models.CheckConstraint(condition=Q(id=1), name="one_desk")]
 
     def __str__(self) -> str:

@@ -104,6 +104,7 @@ class OutboxMessage(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        verbose_name = "message"
         constraints = [models.UniqueConstraint(fields=["chat", "key"], name="told_once")]
         indexes = [
             models.Index(fields=["due_at"], name="outbox_due", condition=Q(status__in=["waiting", "sending"])),

@@ -2,8 +2,10 @@
 
 from django.contrib import admin
 
-from identity.back_office import ReadOnlyAdmin, amount
+from identity.back_office import STATE_COLOURS, ReadOnlyAdmin, amount, marked
 from markets.models import Market, MarketLimit, VenueState
+
+STATE = marked("state", STATE_COLOURS)
 
 
 @admin.register(Market)
@@ -11,7 +13,7 @@ class MarketAdmin(ReadOnlyAdmin):
     """The catalogue. A market without a sync time was met in a fill before any sync described it."""
 
     list_display = (
-        "title", "platform", "market_id", "status", amount("tick"), amount("min_value", "minimum value"),
+        "title", "platform", "market_id", "status", amount("tick"), amount("min_value", "minimum value, collateral"),
         "fee_rate_bps", "ends_at", "synced_at",
     )  # fmt: skip
     list_filter = ("platform", "status", "category", "is_neg_risk", ("synced_at", admin.EmptyFieldListFilter))
@@ -23,7 +25,8 @@ class MarketAdmin(ReadOnlyAdmin):
 class VenueStateAdmin(ReadOnlyAdmin):
     """Whether we trade at a venue at all, since when and why."""
 
-    list_display = ("platform", "state", "reason", "changed_by", "changed_at")
+    list_display = ("platform", STATE, "reason", "changed_by", "changed_at")
+    told = {"state": STATE}
     ordering = ("platform",)
 
 

@@ -13,14 +13,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
+from accounts.admin_columns import STATE
 from accounts.admin_search import find_accounts, find_markets
 from accounts.models import Account, Order
 from identity.admin_actions import Given, ReasonedAction
 from identity.admin_panels import render_panels
-from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, amount, person_of
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, amount, person_of, worded
 from identity.roles import Role, has_role
-from strategies.admin_panels import ACCOUNT_PANELS, EXPOSURE_PANELS, ORDER_PANELS, STRATEGY_PANELS
+from strategies.admin_panels import ACCOUNT_PANELS, EXPOSURE_PANELS, ORDER_PANELS, ORDER_TOLD, STRATEGY_PANELS
 from strategies.admin_widgets import dress
+from strategies.config_form import label_of
 from strategies.control import (
     Actor,
     ConfigError,
@@ -67,8 +69,10 @@ def tell_standing(strategy: Strategy, given: Given) -> list[str]:
 class StrategyAdmin(DeskModelAdmin):
     """Strategies: configured by the generated form, started and halted by an action with a reason."""
 
-    list_display = ("name", "kind", "state", "state_reason", "pairs_enabled", "open_exposures", "version", "updated_at")
-    list_filter = ("state", "kind")
+    list_display = (
+        "name", "kind_title", STATE, "state_reason", "pairs_plain", "open_exposures_plain", "version", "updated_at",
+    )  # fmt: skip
+    list_filter = ("state", ("kind", worded(label_of)))
     search_fields = ("name",)
     panels = STRATEGY_PANELS
     reasoned = (
@@ -90,12 +94,16 @@ class StrategyAdmin(DeskModelAdmin):
         )  # fmt: skip
         return rows.annotate(enabled_pairs=Count("pairs", filter=Q(pairs__enabled=True)), owing=owing)
 
+    @admin.display(description="kind", ordering="kind")
+    def kind_title(self, strategy: Strategy) -> str:
+        return label_of(strategy.kind)
+
     @admin.display(description="pairs")
-    def pairs_enabled(self, strategy: Any) -> int:
+    def pairs_plain(self, strategy: Any) -> int:
         return int(strategy.enabled_pairs)
 
     @admin.display(description="open exposures")
-    def open_exposures(self, strategy: Any) -> int:
+    def open_exposures_plain(self, strategy: Any) -> int:
         return int(strategy.owing or 0)
 
     def changeform_view(
@@ -120,9 +128,11 @@ class StrategyAdmin(DeskModelAdmin):
         context = {
             **self.admin_site.each_context(request),
             "title": strategy.name if strategy else "New strategy",
+            "step": "" if strategy else "New strategy",
             "opts": self.opts,
             "original": strategy,
             "strategy": strategy,
+            "kind": label_of(form.kind),
             "form": form,
             "may_change": may,
             "actions_detail": detail,
@@ -182,8 +192,8 @@ class ExposureAdmin(ReadOnlyAdmin):
     """What each pair owes in each market, as of its last decision."""
 
     list_display = (
-        "market", "primary_account", "hedge_account", amount("primary"), amount("hedged"), amount("in_flight"),
-        amount("need"), "unhedged_since", "reason", "updated_at",
+        "market", "primary_account", "hedge_account", amount("need"), "unhedged_since", "reason", amount("primary"),
+        amount("hedged"), amount("in_flight"), "updated_at",
     )  # fmt: skip
     list_filter = ("strategy", ("unhedged_since", admin.EmptyFieldListFilter))
     search_fields = ("id",)
@@ -230,3 +240,6 @@ for model, panels in ((Account, ACCOUNT_PANELS), (Order, ORDER_PANELS)):
     below = admin.site.get_model_admin(model)
     assert isinstance(below, DeskModelAdmin)
     below.panels = (*below.panels, *panels)
+orders = admin.site.get_model_admin(Order)
+assert isinstance(orders, ReadOnlyAdmin)
+orders.told = {**orders.told, **ORDER_TOLD}

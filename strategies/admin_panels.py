@@ -4,13 +4,17 @@ orders, an account's pairs, and the decision behind an order."""
 from collections.abc import Iterable
 from typing import Any
 
+from django.contrib import admin
 from django.db.models import F, Q
+from django.urls import reverse
+from django.utils.html import format_html
 
+from accounts.admin_columns import STATUS
 from accounts.models import Account, Order
 from accounts.querysets import without_bytes
-from identity.admin_panels import SHOWN, Panel, audit_panel
+from identity.admin_panels import EMPTY, SHOWN, Panel, audit_panel
 from identity.back_office import amount
-from strategies.models import Decision, Exposure, Pair
+from strategies.models import Decision, Exposure, Pair, Strategy
 
 ACCOUNTS = ("primary_account", "hedge_account")
 AMOUNTS = (amount("primary"), amount("hedged"), amount("in_flight"), amount("need"))
@@ -34,6 +38,30 @@ def load_decision_of(order: Order) -> Iterable[Decision]:
         return []
     rows = Decision.objects.filter(exposure_id=order.exposure_id, orders__contains=[str(order.pk)])
     return rows.order_by("-id")[:1]
+
+
+@admin.display(description="exposure")
+def exposure_link(order: Order) -> str:
+    """The exposure an order hedges, by its accounts: a way to its page."""
+    if order.exposure_id is None:
+        return EMPTY
+    found = Exposure.objects.filter(pk=order.exposure_id).defer("lots").select_related(*ACCOUNTS).first()
+    if found is None:
+        return str(order.exposure_id)
+    page = reverse("admin:strategies_exposure_change", args=[found.pk])
+    return format_html('<a class="desk-link" href="{}">{} → {}</a>', page, found.primary_account, found.hedge_account)
+
+
+@admin.display(description="strategy")
+def strategy_link(order: Order) -> str:
+    """The strategy that wanted an order, by its name: a way to its page."""
+    if order.strategy_id is None:
+        return EMPTY
+    found = Strategy.objects.filter(pk=order.strategy_id).first()
+    if found is None:
+        return str(order.strategy_id)
+    page = reverse("admin:strategies_strategy_change", args=[found.pk])
+    return format_html('<a class="desk-link" href="{}">{}</a>', page, found)
 
 
 STRATEGY_PANELS = (
@@ -68,7 +96,7 @@ EXPOSURE_PANELS = (
     Panel(
         "Orders",
         Order,
-        ("created_at", "account", "action", "outcome", amount("size"), amount("price"), amount("filled"), "status",
+        ("created_at", "account", "action", "outcome", amount("size"), amount("price"), amount("filled"), STATUS,
          "reason"),
         lambda exposure: without_bytes(Order.objects.filter(exposure_id=exposure.pk))
         .select_related("account")
@@ -88,4 +116,5 @@ ACCOUNT_PANELS = (
         lambda account: {"q": account.name},
     ),
 )
+ORDER_TOLD = {"exposure_id": exposure_link, "strategy_id": strategy_link}
 ORDER_PANELS = (Panel("Decision", Decision, ("at", "cause", *AMOUNTS, "reason"), load_decision_of),)

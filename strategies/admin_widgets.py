@@ -3,6 +3,7 @@
 from django import forms
 from unfold.widgets import CHECKBOX_CLASSES, INPUT_CLASSES, SELECT_CLASSES
 
+from identity.admin_actions import point_down
 from strategies.strategy_form import StrategyForm
 
 
@@ -13,6 +14,7 @@ def dress(form: StrategyForm) -> None:
     for part in parts:
         for field in part.fields.values():
             field.widget.attrs["class"] = " ".join(classes_of(field.widget))
+            point_down(field.widget)
 
 
 def classes_of(widget: forms.Widget) -> list[str]:

@@ -32,9 +32,9 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Shares hedged per primary share."""
     price_policy: PricePolicy = PricePolicy.COMPLEMENT
     max_loss: Decimal = ZERO
-    """Per pair: yes + no may cost at most 1 + max_loss, the hedge's taker fee included. Not for `mirror`."""
+    """Per pair: yes + no may cost at most 1 + this, the hedge's taker fee included. Not for the policy Mirror."""
     price_adjustment: Decimal = ZERO
-    """Added to the primary's price by `mirror`, and only there."""
+    """Added to the primary's price by the policy Mirror, and only there."""
     reduce_first: bool = True
     """Sell what the hedge account holds before buying the other outcome: it frees capital."""
     mutual: bool = False
@@ -46,7 +46,7 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     max_position: Decimal | None = None
     """Most shares of one outcome on the hedge account, orders in flight included."""
     max_notional_per_day: Decimal | None = None
-    """Price × size of the strategy's orders in one UTC day."""
+    """Price × size of the strategy's orders in one UTC day, in collateral."""
     min_price: Decimal = ZERO
     max_price: Decimal = ONE
     """The price band: no hedge is sent outside it."""

@@ -7,11 +7,20 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from alerts.kinds import title_of
 from alerts.models import Alert
 from alerts.raising import acknowledge
 from identity.admin_actions import Given, ReasonedAction
 from identity.audit import record_audit
-from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, person_of
+from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, marked, person_of, worded
+
+SEVERITY = marked("severity", {"critical": "bad", "warning": "warn"})
+
+
+@admin.display(description="kind", ordering="kind")
+def kind_title(alert: Alert) -> str:
+    """The kind by its title, as on the desk's pages and in messages."""
+    return title_of(alert.kind)
 
 
 def take_note(request: HttpRequest, alert: Alert, given: Given) -> str:
@@ -48,9 +57,9 @@ class Standing(admin.SimpleListFilter):
 class AlertAdmin(ReadOnlyAdmin):
     """Alerts, last seen first. Acknowledging one lets the same thing raise a new one."""
 
-    list_display = ("last_seen_at", "severity", "kind", "subject", "text", "count", "raised_at", "resolved_at",
-                    "acknowledged_by")  # fmt: skip
-    list_filter = (Standing, "severity", "kind")
+    list_display = ("last_seen_at", SEVERITY, "subject", "text", kind_title, "count", "acknowledged_by", "resolved_at")
+    told = {"severity": SEVERITY, "kind": kind_title}
+    list_filter = (Standing, "severity", ("kind", worded(title_of)))
     date_hierarchy = "last_seen_at"
     search_fields = ("subject", "kind")
     ordering = ("-last_seen_at",)

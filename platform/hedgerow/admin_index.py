@@ -5,6 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.admin_desk import TITLES
 from hedgerow.charts import load_equity_part
 from hedgerow.desk import load_state, load_summary
 from hedgerow.vitals import load_alerts, load_health
@@ -17,4 +18,5 @@ def show_tiles(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     for load in (load_state, load_summary, load_equity_part, load_alerts, load_health):
         tiles |= load(now)
     troubled = [vital for vital in tiles["vitals"] if vital.mark != "good"]
-    return context | tiles | {"troubled": troubled}
+    level = tiles["desk"].level
+    return context | tiles | {"troubled": troubled, "level_title": TITLES.get(level, level)}

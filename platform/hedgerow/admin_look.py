@@ -31,7 +31,7 @@ def _menu(title: str, *links: tuple[str, str, str]) -> dict[str, Any]:
     items: list[dict[str, Any]] = [
         {"title": name, "icon": icon, "link": reverse_lazy(view)}
         # Every admin address starts with the desk's, so it would always be marked as open.
-        | ({} if view.startswith("admin:") else {"active": _never_open})
+        | ({} if view.startswith(("admin:", "admin-")) else {"active": _never_open})
         for name, icon, view in links
     ]
     return {"title": title, "separator": True, "items": items}
@@ -40,6 +40,7 @@ def _menu(title: str, *links: tuple[str, str, str]) -> dict[str, Any]:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": "Hedgerow",
     "SITE_HEADER": "Hedgerow",
+    "SITE_SUBHEADER": "All times in UTC",
     "SITE_SYMBOL": "potted_plant",
     "SITE_URL": "/",
     "ENVIRONMENT": "hedgerow.admin_look.label_mode",
@@ -55,7 +56,7 @@ UNFOLD: dict[str, Any] = {
             "200": "oklch(89% .07 155)",
             "300": "oklch(82% .1 155)",
             "400": "oklch(72% .13 155)",
-            "500": "oklch(60% .13 155)",
+            "500": "oklch(66% .13 155)",
             "600": "oklch(50% .12 155)",
             "700": "oklch(43% .1 155)",
             "800": "oklch(37% .08 155)",

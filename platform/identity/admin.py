@@ -34,7 +34,7 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class PersonAdmin(UserAdmin, DeskModelAdmin):  # type: ignore[type-arg]
+class PersonAdmin(UserAdmin, DeskModelAdmin):  # type: ignore[type-arg, misc]
     """Who may sign in. The role is a group: viewer, trader or admin. Nobody is deleted: what they did stays theirs."""
 
     form = PersonForm

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field, lookup_field
-from django.db.models import Model
+from django.db.models import DecimalField, IntegerField, Model
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -18,6 +18,8 @@ from identity.models import AuditEntry
 
 EMPTY = "–"
 SHOWN = 10
+FIGURES = ("_plain", "_money")
+"""How the names of columns of figures end; the style sheet goes by them too."""
 
 Column = str | Callable[[Any], Any]
 
@@ -49,8 +51,9 @@ class RenderedPanel:
     """A panel as the template writes it. Each row: its page, and its cells."""
 
     title: str
-    headings: list[str]
-    rows: list[tuple[str, list[Any]]]
+    headings: list[tuple[str, bool]]
+    """What each column is called, and whether it is of figures."""
+    rows: list[tuple[str, list[tuple[Any, bool]]]]
     all_url: str
 
 
@@ -62,15 +65,19 @@ def render_panels(site: AdminSite, request: HttpRequest, panels: Iterable[Panel]
         if model_admin is None or not model_admin.has_view_permission(request):
             continue
         page = f"admin:{panel.model._meta.app_label}_{panel.model._meta.model_name}"
+        columns = [(column, is_figure(column, panel.model)) for column in panel.columns]
         found = [
-            (reverse(f"{page}_change", args=[item.pk]), [cell(column, item, model_admin) for column in panel.columns])
+            (
+                reverse(f"{page}_change", args=[item.pk]),
+                [(cell(column, item, model_admin), figure) for column, figure in columns],
+            )
             for item in panel.load(row)
         ]
         query = urlencode(panel.where(row)) if panel.where else ""
         rendered.append(
             RenderedPanel(
                 panel.title,
-                [heading(column, panel.model, model_admin) for column in panel.columns],
+                [(heading(column, panel.model, model_admin), figure) for column, figure in columns],
                 found,
                 f"{reverse(f'{page}_changelist')}?{query}" if query else "",
             )
@@ -81,6 +88,15 @@ def render_panels(site: AdminSite, request: HttpRequest, panels: Iterable[Panel]
 def heading(column: Column, model: type[Model], model_admin: Any) -> str:
     """The column's words, as the model's own list has them."""
     return str(label_for_field(column, model, model_admin))
+
+
+def is_figure(column: Column, model: type[Model]) -> bool:
+    """Whether a column's cells are numbers, to stand right-aligned below each other."""
+    if callable(column):
+        return column.__name__.endswith(FIGURES)
+    fields = {field.name: field for field in model._meta.fields}
+    field = fields.get(column)
+    return isinstance(field, IntegerField | DecimalField) and not field.primary_key and not field.choices
 
 
 def cell(column: Column, item: Any, model_admin: Any) -> Any:

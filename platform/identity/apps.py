@@ -1,6 +1,6 @@
 """Django's registration of the identity app."""
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 
 
 class IdentityConfig(AppConfig):
@@ -8,4 +8,10 @@ class IdentityConfig(AppConfig):
 
     default_auto_field = "django.db.models.BigAutoField"
     name = "identity"
-    verbose_name = "Identity"
+    verbose_name = "People"
+
+    def ready(self) -> None:
+        """A role is one of Django's groups: the admin calls it what its menu does."""
+        apps.get_app_config("auth").verbose_name = "Roles"
+        role = apps.get_model("auth", "Group")._meta
+        role.verbose_name, role.verbose_name_plural = "role", "roles"

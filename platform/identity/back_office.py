@@ -3,28 +3,36 @@
 Actions are in `admin_actions`, the panels below a row in `admin_panels`.
 """
 
-from collections.abc import Callable, Iterable
-from decimal import Decimal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from typing import Any
 
 from django.contrib import admin
 from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 from unfold.admin import ModelAdmin
 from unfold.paginator import InfinitePaginator
 
 from identity.admin_actions import ReasonedActionsMixin
-from identity.admin_panels import Panel, render_panels
+from identity.admin_panels import EMPTY, Panel, is_figure, render_panels
 from identity.models import AuditEntry, User
 
 Display = Callable[[Any], str]
 Search = Callable[[QuerySet[Any], str], QuerySet[Any]]
 
+MINUS = "\N{MINUS SIGN}"
+CENT = Decimal("0.01")
+STATE_COLOURS = {"active": "good", "reducing": "warn", "halted": "bad"}
+"""A TradingState's, as on the desk's own pages."""
+
 
 class DeskModelAdmin(ReasonedActionsMixin, ModelAdmin):
     """The defaults of every list: newest pages fast at any size, nothing counted that nobody asked for."""
 
+    empty_value_display = EMPTY
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -40,6 +48,16 @@ class DeskModelAdmin(ReasonedActionsMixin, ModelAdmin):
     """What belongs to a row; apps of higher floors add theirs."""
     search: Search | None = None
     """How a large table is searched: by indexed columns only. `search_fields` then only shows the box."""
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """With every field that holds a number as a column of figures, so that it is aligned like the amounts."""
+        columns = super().get_list_display(request)
+        return [
+            whole(one, str(self.model._meta.get_field(one).verbose_name))
+            if isinstance(one, str) and is_figure(one, self.model)
+            else one
+            for one in columns
+        ]
 
     def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> Any:
         if self.search is None:
@@ -59,6 +77,8 @@ class ReadOnlyAdmin(DeskModelAdmin):
     """Rows only code writes: nothing is added, changed, removed. Shows every field but `hidden` ones and bytes."""
 
     hidden: tuple[str, ...] = ()
+    told: Mapping[str, Display | str] = {}
+    """What stands for a field on the row's page, where its bare value says little to a person."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -70,7 +90,8 @@ class ReadOnlyAdmin(DeskModelAdmin):
         return False
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        return [shown(field) for field in self.model._meta.fields if is_shown(field, self.hidden)]
+        fields = [field for field in self.model._meta.fields if is_shown(field, self.hidden)]
+        return [self.told.get(field.name) or shown(field) for field in fields]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         return self.get_fields(request, obj)
@@ -101,12 +122,64 @@ def amount(name: str, label: str = "") -> Display:
     return admin.display(description=label or name.replace("_", " "), ordering=name)(write)
 
 
+def worded(words: Callable[[str], str]) -> type[admin.AllValuesFieldListFilter]:
+    """A filter by a field's values that calls each what the column does."""
+
+    class WordedFilter(admin.AllValuesFieldListFilter):
+        def choices(self, changelist: Any) -> Iterator[Any]:
+            for choice in super().choices(changelist):
+                yield {**choice, "display": words(str(choice["display"]))}
+
+    return WordedFilter
+
+
+@cache
+def whole(name: str, label: str) -> Display:
+    """A column for a count. The same one for the same name, as Django looks for it among the sortable ones."""
+
+    def write(row: Any) -> str:
+        value = getattr(row, name)
+        return EMPTY if value is None else str(value)
+
+    write.__name__ = f"{name}_plain"
+    return admin.display(description=label, ordering=name)(write)
+
+
+def money(name: str, label: str = "") -> Display:
+    """A list's column for an amount of collateral, in cents; the row's own page has every digit."""
+
+    def write(row: Any) -> str:
+        return cents(getattr(row, name))
+
+    write.__name__ = f"{name}_money"
+    return admin.display(description=label or f"{name.replace('_', ' ')}, collateral", ordering=name)(write)
+
+
+def marked(name: str, colours: Mapping[str, str], label: str = "") -> Display:
+    """A column for a choice, in its own words. `colours` gives a value bad, warn or good; any other has none."""
+
+    def write(row: Any) -> str:
+        words, colour = getattr(row, f"get_{name}_display")() or EMPTY, colours.get(getattr(row, name))
+        return format_html('<span class="desk-mark {}">{}</span>', colour, words) if colour else words
+
+    write.__name__ = f"{name}_marked"
+    return admin.display(description=label or name.replace("_", " "), ordering=name)(write)
+
+
 def plain(value: Decimal | None) -> str:
     """The decimal as a person writes it: 0.55, 1,250, −3; a dash for nothing."""
     if value is None:
-        return "–"
-    text = f"{value:,f}"
+        return EMPTY
+    text = f"{value:,f}".replace("-", MINUS)
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
+
+
+def cents(value: Decimal | None) -> str:
+    """Collateral with two decimals, so that they stand below each other: 1,013.00, −3.21; a dash for nothing."""
+    if value is None:
+        return EMPTY
+    rounded = value.quantize(CENT, rounding=ROUND_HALF_EVEN)
+    return f"{rounded or abs(rounded):,f}".replace("-", MINUS)
 
 
 def person_of(request: HttpRequest) -> User:

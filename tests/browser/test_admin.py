@@ -14,10 +14,12 @@ from playwright.sync_api import Page, expect
 from accounts.models import Account, Desk, Order
 from accounts.vault import ensure_vault
 from alerts.kinds import AlertKind
+from alerts.models import Alert
 from alerts.raising import raise_alert
 from identity.models import AuditEntry, User
-from strategies.models import Strategy
+from strategies.models import Exposure, Strategy
 from tests.admin_office import address_of
+from tests.browser.test_every_page import find_faults
 from tests.desk_rows import add_fills, add_positions, make_desk
 from trading.enums import Severity
 
@@ -94,4 +96,36 @@ def test_desk_is_stopped_at_a_level_with_a_reason(log_in: LogIn, operator: User,
     expect(page.locator("body")).to_contain_text("Stopped at cancel_all")
     assert Desk.objects.get().level == "cancel_all"
     page.goto("/admin/")
-    expect(page.locator(".desk-tiles")).to_contain_text("cancel_all: browser drill")
+    expect(page.locator(".desk-tiles")).to_contain_text("Cancel everything: browser drill")
+
+
+def test_what_matters_is_in_view_and_figures_stand_right(log_in: LogIn, operator: User, desk: None) -> None:
+    page = log_in("operator", viewport={"width": 1360, "height": 900}, color_scheme="dark")
+    for address, last in (
+        (address_of(Account), "reserved_money"), (address_of(Order), "reason"), (address_of(Alert), "kind_title"),
+        (address_of(Exposure), "reason"),
+    ):  # fmt: skip
+        page.goto(address)
+        assert (
+            page.evaluate("name => document.querySelector(`.column-${name}`).getBoundingClientRect().right", last)
+            < 1360
+        )
+    page.goto(address_of(Account))
+    assert page.evaluate("getComputedStyle(document.querySelector('td.field-reserved_money')).textAlign") == "end"
+    page.goto("/admin/")
+    colours = (
+        "[...document.querySelectorAll('.desk-tile .bad, .desk-tile .bad a')].map(one => getComputedStyle(one).color)"
+    )
+    assert len(set(page.evaluate(colours))) == 1, "a link to what is bad has the colour of what is bad"
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    assert not [fault for fault in find_faults(page, ["color-contrast"]) if "/admin/" in str(fault)]
+
+
+def test_phone_title_is_the_rows_name(log_in: LogIn, operator: User, desk: None) -> None:
+    page = log_in("operator", viewport={"width": 390, "height": 844})
+    page.goto(address_of(Account, f"{Account.objects.get(name='predict-02').pk}/change/"))
+    expect(page.locator("h1")).to_have_text("predict-02", use_inner_text=True)
+    page.goto(address_of(Strategy, f"{Strategy.objects.get().pk}/change/"))
+    box = page.locator(".desk-pair").first.locator("select").first.bounding_box()
+    assert box is not None
+    assert box["width"] > 250, "an account's name fits"

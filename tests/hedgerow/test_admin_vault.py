@@ -31,7 +31,7 @@ def test_page_asks_and_a_worker_rotates(office: Client, files: VaultFiles, waiti
     add_account(office, api_key=API_KEY, proxy_url=PROXY)
     before = Sealer(files.public).fingerprint
     page = office.get(PAGE).content.decode()
-    assert f"<td>{before}</td><td>3</td><td>seals now</td>" in page
+    assert f'<td>{before}</td><td class="number">3</td><td>seals now</td>' in page
     assert "Never rotated." in page
     asked = office.post(PAGE, {"reason": "somebody left"})
     assert asked.status_code == 302
@@ -55,7 +55,7 @@ def test_page_asks_and_a_worker_rotates(office: Client, files: VaultFiles, waiti
     answer = office.get(asked.headers["Location"])
     page = answer.content.decode()
     assert "Refresh" not in answer.headers
-    assert f"<td>{after}</td><td>3</td><td>seals now</td>" in page
+    assert f'<td>{after}</td><td class="number">3</td><td>seals now</td>' in page
     assert f"{before} → {after}" in page
     assert "somebody left" in page
     assert not [secret for secret in (*SECRETS, files.private.read_text().strip()) if secret in page]
