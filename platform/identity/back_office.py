@@ -109,6 +109,11 @@ def plain(value: Decimal | None) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
+def counted(number: int, noun: str) -> str:
+    """How many there are, in words that fit: "1 order", "2 orders", "0 orders"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def person_of(request: HttpRequest) -> User:
     """The signed-in person; the admin lets nobody else in."""
     if not isinstance(request.user, User):
