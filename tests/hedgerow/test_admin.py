@@ -224,12 +224,36 @@ def test_order_shows_its_decision_and_fills(office: Client, full_desk: None) -> 
 def test_person_is_changed_without_the_hash_and_audited(office: Client, viewer: User) -> None:
     page = address_of(User, f"{viewer.pk}/change/")
     assert viewer.password.split("$")[2] not in office.get(page).content.decode()
-    answer = office.post(page, {"username": "viewer", "is_active": "on", "is_staff": "on", "account_tags": ""})
+    typed = {"username": "viewer", "is_active": "on", "is_staff": "on", "account_tags": "maker, eu"}
+    assert office.post(page, typed).status_code == 200, "without a reason nothing changes"
+    assert not User.objects.get(pk=viewer.pk).is_staff
+    answer = office.post(page, typed | {"reason": "joins the office"})
     assert answer.status_code == 302, answer.context["errors"]
     before, viewer = viewer.password, User.objects.get(pk=viewer.pk)
-    assert (viewer.is_staff, viewer.password) == (True, before)
+    assert (viewer.is_staff, viewer.password, viewer.account_tags) == (True, before, ["maker", "eu"])
     entry = AuditEntry.objects.get(action="person.changed")
-    assert (entry.source, entry.after["is_staff"], entry.after["roles"]) == ("admin", True, [])
+    assert (entry.source, entry.reason) == ("admin", "joins the office")
+    assert (entry.before["is_staff"], entry.before["roles"]) == (False, ["viewer"])
+    assert (entry.after["is_staff"], entry.after["roles"]) == (True, [])
+
+
+def test_person_is_added_and_given_a_password_with_a_reason(office: Client) -> None:
+    fresh, other = "a-longer-word-of-the-tests", "another-word-of-the-tests"
+    typed = {"username": "newcomer", "usable_password": "true", "password1": fresh, "password2": fresh}
+    assert office.post(address_of(User, "add/"), typed).status_code == 200
+    assert not User.objects.filter(username="newcomer").exists(), "without a reason nobody is added"
+    assert office.post(address_of(User, "add/"), typed | {"reason": "night shift"}).status_code == 302
+    person = User.objects.get(username="newcomer")
+    assert AuditEntry.objects.get(action="person.created").reason == "night shift"
+    page = address_of(User, f"{person.pk}/password/")
+    assert office.get(page).status_code == 200
+    typed = {"password1": other, "password2": other, "usable_password": "true"}
+    assert office.post(page, typed).status_code == 200
+    assert User.objects.get(pk=person.pk).check_password(fresh), "without a reason the password stays"
+    assert office.post(page, typed | {"reason": "it was forgotten"}).status_code == 302
+    assert User.objects.get(pk=person.pk).check_password(other)
+    entry = AuditEntry.objects.get(action="person.password_set")
+    assert (entry.reason, entry.object_name, entry.after) == ("it was forgotten", "newcomer", None)
 
 
 def test_staff_viewer_opens_every_list(client: Client, viewer: User, full_desk: None) -> None:
