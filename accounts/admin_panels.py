@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
+from accounts.admin_held import EVERY, HELD
 from accounts.models import Account, Fill, Order, Position, Reconciliation, SealedSecret
 from accounts.querysets import without_bytes
 from alerts.models import Alert
 from identity.admin_panels import SHOWN, Panel, audit_panel
 from identity.back_office import amount
+
+SOLD = ExpressionWrapper(Q(size=0), output_field=BooleanField())
+"""Orders what is held before what was."""
 
 
 def load_alerts_about(account: Account) -> Iterable[Alert]:
@@ -37,8 +41,8 @@ ACCOUNT_PANELS = (
         "Positions",
         Position,
         ("market", "outcome", amount("size"), amount("cost"), amount("realized"), amount("fees"), "updated_at"),
-        lambda account: account.positions.select_related("market").order_by("-updated_at")[:SHOWN],
-        lambda account: {"account__id__exact": account.pk},
+        lambda account: account.positions.select_related("market").order_by(SOLD.asc(), "-updated_at")[:SHOWN],
+        lambda account: {"account__id__exact": account.pk, HELD: EVERY},
     ),
     Panel(
         "Alerts",

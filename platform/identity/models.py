@@ -53,7 +53,7 @@ class ApiToken(models.Model):
         ordering = ["-created_at", "-id"]
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.user_id}"
+        return f"{self.name} of {self.user}"
 
 
 class AuditEntry(models.Model):

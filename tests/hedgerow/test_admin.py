@@ -12,15 +12,19 @@ from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
-from accounts.models import Account, Fill, Order, Position, Reconciliation, SealedSecret
+from accounts.models import Account, ConnectionTest, Fill, Order, Position, Reconciliation, SealedSecret
 from alerts.models import Alert
 from alerts.raising import raise_alert
-from identity.back_office import ReadOnlyAdmin, plain
+from bot.models import OutboxMessage, TelegramChat
+from identity.audit import record_audit
+from identity.back_office import ReadOnlyAdmin, counted, plain
 from identity.models import ApiToken, AuditEntry, User
 from identity.roles import Role, record_role_permissions
 from identity.tokens import issue_token
-from strategies.models import Strategy
+from markets.models import Market, MarketLimit
+from strategies.models import Exposure, Strategy
 from tests.admin_office import API_KEY, PROXY, SECRETS, add_account, address_of
 from tests.desk_rows import add_fills, add_positions, make_desk
 from trading.enums import Mode, Severity
@@ -254,6 +258,62 @@ def test_person_is_added_and_given_a_password_with_a_reason(office: Client) -> N
     assert User.objects.get(pk=person.pk).check_password(other)
     entry = AuditEntry.objects.get(action="person.password_set")
     assert (entry.reason, entry.object_name, entry.after) == ("it was forgotten", "newcomer", None)
+
+
+def test_row_that_is_only_read_leads_back_and_to_the_audit_log(office: Client, full_desk: None) -> None:
+    order = Order.objects.first()
+    assert order is not None
+    record_audit("order.looked_at", subject=order)
+    page = office.get(address_of(Order, f"{order.pk}/change/")).content.decode()
+    assert "Back to the list" in page
+    assert not re.search(r">\s*Close\s*<", page), "under an order it would read as an act"
+    assert not re.search(r">\s*History\s*<", page)
+    log = f"/admin/identity/auditentry/?object_type__exact=accounts.order&object_id__exact={order.pk}"
+    assert f'href="{escape(log)}"' in page
+    record_audit("account.looked_at")
+    assert [entry.action for entry in office.get(log).context["cl"].result_list] == ["order.looked_at"]
+
+
+def test_positions_sold_are_listed_when_asked_or_searched_for(office: Client, full_desk: None) -> None:
+    held = Position.objects.order_by("pk")[0]
+    Position.objects.update(size=0)
+    Position.objects.filter(pk=held.pk).update(size=3)
+    listed = {
+        query: {row.pk for row in office.get(address_of(Position, query)).context["cl"].result_list}
+        for query in ("", "?held=every", "?held=none", f"?q={held.account.name}")
+    }
+    every = set(Position.objects.values_list("pk", flat=True))
+    assert (listed[""], listed["?held=every"], listed["?held=none"]) == ({held.pk}, every, every - {held.pk})
+    assert listed[f"?q={held.account.name}"] == {row.pk for row in Position.objects.filter(account=held.account)}
+    page = office.get(address_of(Account, f"{held.account_id}/change/")).context["panels"]
+    [positions] = [panel for panel in page if panel.title == "Positions"]
+    assert positions.rows[0][1][2] == "3", "what is held stands first"
+
+
+def test_names_in_titles_are_no_ids(office: Client, full_desk: None, viewer: User) -> None:
+    account = Account.objects.get(name="predict-01")
+    market = Market.objects.get(pk="predict:100")
+    now = timezone.now()
+    issue_token(viewer, "feed", role=Role.VIEWER, by=viewer, now=now, expires_at=now + timedelta(days=1))
+    chat = TelegramChat(user=viewer, name="a phone", telegram_id=5)
+    exposure = Exposure.objects.select_related("primary_account", "hedge_account", "market").first()
+    assert exposure is not None
+    assert str(ApiToken.objects.get()) == "feed of viewer"
+    assert str(SealedSecret(account=account, kind="private_key")) == "private key of predict-01"
+    assert str(ConnectionTest(account=account, status="failed")) == "test of predict-01: failed"
+    assert str(OutboxMessage(chat=chat, kind="alert", status="sent")) == "alert to viewer: a phone: sent"
+    assert str(MarketLimit(market=market)) == f"limits of {market.title}"
+    assert str(MarketLimit()) == "limits of every market"
+    assert str(exposure) == f"{exposure.primary_account} → {exposure.hedge_account} in {exposure.market}"
+
+
+def test_counted_words_fit_their_number() -> None:
+    assert [counted(number, "order") for number in (0, 1, 2, 1200)] == [
+        "0 orders",
+        "1 order",
+        "2 orders",
+        "1,200 orders",
+    ]
 
 
 def test_staff_viewer_opens_every_list(client: Client, viewer: User, full_desk: None) -> None:
