@@ -188,7 +188,7 @@ class EvidenceForm(ReasonForm):
 
 def tell_question(order: Order, given: Given) -> Iterable[str]:
     """Whose it is and where, and what is known of it."""
-    yield f"{order.account}, {order.market} on {order.account.get_platform_display()}"
+    yield f"{order.account} on {order.account.get_platform_display()}, {order.market}"
     found = [question for question in load_unknown() if question.order.pk == order.pk]
     yield from found[0].known if found else [f"It is {order.status}: there is nothing to resolve."]
 

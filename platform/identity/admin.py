@@ -64,9 +64,13 @@ class NewPersonForm(UserCreationForm):
 
 
 class PasswordForm(AdminPasswordChangeForm):
-    """A password somebody else sets."""
+    """A password somebody else sets. Nobody is left without one here: who may not sign in any more is not active."""
 
     reason = reason_field("Why another is set. Kept in the audit log; the password is not.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
 
 
 @admin.register(User)

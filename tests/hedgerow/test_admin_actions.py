@@ -122,7 +122,7 @@ def test_unknown_order_is_resolved_by_evidence_only(office: Client, order: Order
     assert b"there is nothing to resolve" in office.get(page).content
     Order.objects.filter(pk=order.pk).update(status="unknown")
     shown = html.unescape(office.get(page).content.decode())
-    assert f"{order.account}, {order.market} on Predict" in shown
+    assert f"{order.account} on Predict, {order.market}" in shown
     assert "signed as" in shown
     told = {"confirmed": "yes", "found": "ended", "reference": "", "reason": "the venue lists it as expired"}
     refused = office.post(page, told).content.decode()
