@@ -48,6 +48,8 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Account
         fields = ("name", "platform", "signer_kind", "address", "tags", "notes", *LIMITS)
+        widgets = {"tags": UnfoldAdminTextInputWidget}
+        help_texts = {"tags": "Separated by commas."}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

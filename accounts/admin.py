@@ -12,6 +12,7 @@ from accounts.admin_actions import ORDER_ACTIONS
 from accounts.admin_columns import SETTLEMENT, STATE, STATUS, expires, fee_plain, latency_plain, post_only, side
 from accounts.admin_denied import DeniedBecause
 from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS, TITLES
+from accounts.admin_held import Held
 from accounts.admin_search import search_fills, search_orders, search_positions
 from accounts.models import (
     Account,
@@ -60,7 +61,7 @@ class OrderAdmin(ReadOnlyAdmin):
         "status", "origin", DeniedBecause, ("created_at", admin.DateFieldListFilter), "account__platform", "mode",
     )  # fmt: skip
     search_fields = ("id",)
-    search_help_text = "An order's, exposure's or venue's id, an order hash, an account's name, or a market's id."
+    search_help_text = "Id, order hash, account or market id"
     search = staticmethod(search_orders)
     list_select_related = ("account", "market")
     ordering = ("-created_at",)
@@ -99,7 +100,7 @@ class FillAdmin(ReadOnlyAdmin):
     told = {"settlement": SETTLEMENT}
     list_filter = ("settlement", "liquidity", "account__platform", ("received_at", admin.DateFieldListFilter))
     search_fields = ("id",)
-    search_help_text = "A trade id, an order hash, an account's name, or a market's id."
+    search_help_text = "Trade id, order hash, account or market id"
     search = staticmethod(search_fills)
     list_select_related = ("account", "market")
     ordering = ("-received_at", "-id")
@@ -113,9 +114,9 @@ class PositionAdmin(ReadOnlyAdmin):
         "account", "market", "outcome", amount("size"), money("cost"), money("realized"), money("fees"),
         "updated_at",
     )  # fmt: skip
-    list_filter = ("account__platform", "outcome")
+    list_filter = (Held, "account__platform", "outcome")
     search_fields = ("id",)
-    search_help_text = "An account's name, or a market's id or title."
+    search_help_text = "Account, or a market's id or title"
     search = staticmethod(search_positions)
     list_select_related = ("account", "market")
     ordering = ("-updated_at",)

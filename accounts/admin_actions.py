@@ -18,10 +18,13 @@ from accounts.models import Account, Order, Position
 from accounts.order_lists import IN_FLIGHT_NAMES
 from accounts.registration import change_account_state
 from accounts.trade import cancel_order
-from accounts.unknowns import Evidence, Found, load_unknown, resolve_unknown
+from accounts.unknowns import LEAST_TEXT, Evidence, Found, load_unknown, resolve_unknown
 from identity.admin_actions import Apply, Given, ReasonedAction, ReasonForm
-from identity.back_office import ADMIN_SOURCE, person_of, plain
+from identity.back_office import ADMIN_SOURCE, counted, person_of, plain
+from markets.models import Market, market_key
+from trading.commands import PlaceOrder
 from trading.enums import TradingState
+from trading.values import ZERO
 
 WORDS = {
     Found.NEVER_ARRIVED: "It never arrived at the venue",
@@ -45,7 +48,8 @@ def tell_standing(account: Account, given: Given) -> Iterable[str]:
     """What the account has open, for whoever is about to change its state."""
     resting = Order.objects.filter(account=account, status__in=IN_FLIGHT_NAMES).count()
     held = Position.objects.filter(account=account, size__gt=0).count()
-    yield f"{account.state} now, {account.connection}; {resting} orders in flight, {held} holdings"
+    flying = f"{counted(resting, 'order')} in flight, {counted(held, 'holding')}"
+    yield f"{account.state} now, {account.connection}; {flying}"
 
 
 class ClosingForm(ReasonForm):
@@ -66,26 +70,44 @@ class ClosingForm(ReasonForm):
 
 
 def plan_closing(account: Account, given: Given) -> Iterator[str]:
-    """The dry run: every order it would ask for, and what it would leave."""
+    """The dry run: every order it would ask for, what that would bring, and what it would leave."""
     closing = async_to_sync(load_closing)(account, given["max_slippage"], "dry run")
     if account.state == TradingState.HALTED:
         yield "Halted: nothing of it is sold while it is. Let it only reduce first."
-    yield f"{len(closing.cancels)} orders are taken off the book"
+    if cancels := len(closing.cancels):
+        yield f"{counted(cancels, 'order')} {'is' if cancels == 1 else 'are'} taken off the book"
+    titles = load_titles(closing.sales)
     for sale in closing.sales:
-        yield f"sell {plain(sale.shares)} {sale.side} at {plain(sale.price)} or better in {sale.market_id}"
+        yield f"sell {plain(sale.shares)} {sale.side} at {plain(sale.price)} or better in {titles[key_of(sale)]}"
     for position, why in closing.left:
         yield f"stays: {plain(position.size)} {position.outcome} in {position.market}: {why}"
-    if not closing.sales and not closing.left:
-        yield "It holds nothing."
+    if closing.sales:
+        least = sum((sale.shares * sale.price for sale in closing.sales), ZERO)
+        yield f"Sold in full, this brings at least {plain(least)} in collateral, less the venue's fees."
+    elif not closing.left:
+        yield "It holds nothing." if cancels else "It has no orders and holds nothing: there is nothing to close."
+
+
+def key_of(sale: PlaceOrder) -> str:
+    """The market's key in the catalogue."""
+    return market_key(sale.platform, sale.market_id)
+
+
+def load_titles(sales: Iterable[PlaceOrder]) -> dict[str, str]:
+    """The markets of these sales by key, as a person knows them. One query."""
+    keys = {key_of(sale) for sale in sales}
+    return {market.pk: str(market) for market in Market.objects.filter(pk__in=keys)} if keys else {}
 
 
 def close_account(request: HttpRequest, account: Account, given: Given) -> str:
     """Plan anew from the books of this moment, and order it."""
     closing = async_to_sync(load_closing)(account, given["max_slippage"], given["reason"])
     sold = carry_out(closing, person_of(request), given["reason"], source=ADMIN_SOURCE)
-    refused = [f"{done.sale.market_id}: {done.refusal}" for done in sold if done.refusal]
-    asked = f"{account.name}: {len(closing.cancels)} cancels and {len(sold) - len(refused)} sales are asked for"
-    left = f"; {len(closing.left)} holdings stay" if closing.left else ""
+    titles = load_titles(done.sale for done in sold if done.refusal)
+    refused = [f"{titles[key_of(done.sale)]}: {done.refusal}" for done in sold if done.refusal]
+    wishes = f"{counted(len(closing.cancels), 'cancel')} and {counted(len(sold) - len(refused), 'sale')}"
+    asked = f"{account.name}: {wishes} asked for"
+    left = f"; {counted(len(closing.left), 'holding')} left as before" if closing.left else ""
     return f"{asked}{left}{'; refused: ' + '; '.join(refused) if refused else ''}."
 
 
@@ -98,10 +120,12 @@ ACCOUNT_ACTIONS = (
     ReasonedAction(
         "reduce_accounts", "Only reduce", change_state(TradingState.REDUCING, "only lowers exposure from now on."),
         preview=tell_standing,
+        warning="Only orders that lower a holding leave. A hedge that would open or raise one stays owed.",
     ),
     ReasonedAction(
         "activate_accounts", "Enable (activate)", change_state(TradingState.ACTIVE, "trades from now on."),
         preview=tell_standing,
+        warning="These send orders again from the next event on.",
     ),
     ReasonedAction(
         "close_accounts", "Close all positions", close_account, form=ClosingForm, preview=plan_closing, is_grave=True,
@@ -144,15 +168,29 @@ class EvidenceForm(ReasonForm):
         help_text="The venue's order id, a transaction hash or a ticket. Not needed for what never arrived.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["reason"].label = "Where did you look, and what did you see?"
+    reason = forms.CharField(
+        label="Where did you look, and what did you see?",
+        min_length=LEAST_TEXT,
+        max_length=255,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True, "autocomplete": "off"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """What the resolving would refuse is refused here, where what was typed is kept."""
+        data: dict[str, Any] = super().clean() or {}
+        found = data.get("found")
+        if found and found != Found.NEVER_ARRIVED and not data.get("reference") and "reference" not in self.errors:
+            self.add_error(
+                "reference", "Give what can be looked up: the venue's order id, a transaction hash or a ticket."
+            )
+        return data
 
 
 def tell_question(order: Order, given: Given) -> Iterable[str]:
-    """What is known of it."""
+    """Whose it is and where, and what is known of it."""
+    yield f"{order.account} on {order.account.get_platform_display()}, {order.market}"
     found = [question for question in load_unknown() if question.order.pk == order.pk]
-    return found[0].known if found else [f"It is {order.status}: there is nothing to resolve."]
+    yield from found[0].known if found else [f"It is {order.status}: there is nothing to resolve."]
 
 
 def resolve(request: HttpRequest, order: Order, given: Given) -> str:
@@ -163,7 +201,10 @@ def resolve(request: HttpRequest, order: Order, given: Given) -> str:
 
 
 ORDER_ACTIONS = (
-    ReasonedAction("cancel_orders", "Cancel", ask_cancel, preview=tell_order),
+    ReasonedAction(
+        "cancel_orders", "Cancel at the venue", ask_cancel, preview=tell_order,
+        warning="The venue is asked to take these off its book. What fills before that stays filled.",
+    ),
     ReasonedAction(
         "resolve_orders", "Resolve with evidence", resolve, form=EvidenceForm, preview=tell_question,
         warning="Only for orders nobody knows the fate of, and only once you know: until then they count as in flight.",

@@ -10,14 +10,14 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
-from accounts.levels import LEVELS
+from accounts.levels import FLATTEN, LEVELS
 from accounts.models import Account, Desk, Order
 from accounts.order_lists import IN_FLIGHT_NAMES
 from accounts.states import change_desk_state, change_market_limit, change_venue_state
 from accounts.stop import lift_stop, pull_stop
-from accounts.stop_preview import preview_stop
+from accounts.stop_preview import SENTENCES, preview_stop
 from identity.admin_actions import Apply, Given, ReasonedAction, ReasonForm
-from identity.back_office import ADMIN_SOURCE, person_of, plain
+from identity.back_office import ADMIN_SOURCE, counted, person_of, plain
 from identity.roles import Role
 from markets.fields import choices
 from markets.models import Market, MarketLimit, VenueState
@@ -27,7 +27,7 @@ TITLES = {
     "hedge_only": "Hedges only",
     "no_new": "No new orders",
     "cancel_all": "Cancel everything",
-    "flatten": "Flatten: sell everything",
+    "flatten": "Flatten, sell everything",
 }
 
 
@@ -36,7 +36,7 @@ class LevelForm(ReasonForm):
 
     level = forms.ChoiceField(
         label="Level, from the mildest to the strictest",
-        choices=[(level, TITLES.get(level, level)) for level in LEVELS],
+        choices=[(level, f"{TITLES.get(level, level)}. {SENTENCES.get(level, '')}".strip()) for level in LEVELS],
         widget=forms.RadioSelect,
     )
 
@@ -46,24 +46,35 @@ class LevelForm(ReasonForm):
 
 
 def tell_levels(desk: Desk, given: Given) -> Iterable[str]:
-    """What each level would do at this moment."""
-    for level in LEVELS:
-        told = preview_stop(level)
-        touched = f"{told.held_back} orders held back, {told.resting} at the venue worth {plain(told.resting_value)}"
-        if told.holdings:
-            touched += f", {told.holdings} holdings of {plain(told.shares)} shares sold"
+    """What there is at this moment, and what each level would touch of it. What a level means stands at its choice."""
+    previews = [preview_stop(level) for level in LEVELS]
+    one = previews[0]
+    yield (
+        f"At the venues, resting or of unknown outcome: {counted(one.resting, 'order')},"
+        f" {plain(one.resting_value)} in collateral left of {'it' if one.resting == 1 else 'them'}"
+        if one.resting
+        else "At the venues, resting or of unknown outcome: no orders"
+    )
+    for told in previews:
+        touched = f"{counted(told.held_back, 'order')} held back"
+        if told.is_cancelling:
+            touched += f", {counted(told.resting, 'order')} taken off the book"
+        if told.level == FLATTEN:
+            held = f"{counted(told.holdings, 'holding')} of {plain(told.shares)} shares"
+            touched += f", {held} sold" if told.holdings else ", no holdings to sell"
         if told.halted_holders:
             touched += f"; {', '.join(told.halted_holders)} too, though halted"
         if told.unreachable_holders:
             touched += f"; not yet {', '.join(told.unreachable_holders)}, without a key or a connection"
-        yield f"{TITLES.get(level, level)}: {told.sentence} Now: {touched}."
-    yield f"Waits for the word of: {', '.join(told.engines) or 'nobody, no engine is running'}"
+        yield f"{TITLES.get(told.level, told.level)}: {touched}"
+    yield f"Waits for the word of: {', '.join(one.engines) or 'nobody, no engine is running'}"
 
 
 def stop(request: HttpRequest, desk: Desk, given: Given) -> str:
     """Pull it. A milder level than the one in force is refused with a ValueError."""
     receipt = pull_stop(given["level"], person_of(request), given["reason"], source=ADMIN_SOURCE)
-    told = f"Stopped at {receipt.level}: {len(receipt.confirmed)} engines confirmed after {receipt.waited_ms} ms."
+    confirmed = counted(len(receipt.confirmed), "engine")
+    told = f"Stopped at {receipt.level}: {confirmed} confirmed after {receipt.waited_ms} ms."
     silent = ", ".join(receipt.expired)
     return f"{told} These gave no word, and their leases have run out: {silent}." if silent else told
 
@@ -111,7 +122,7 @@ def tell_venues(desk: Desk, given: Given) -> Iterable[str]:
         accounts = Account.objects.filter(platform=platform.value).count()
         flying = Order.objects.filter(account__platform=platform.value, status__in=IN_FLIGHT_NAMES).count()
         state = states.get(platform.value, TradingState.ACTIVE.value)
-        yield f"{platform.value}: {state} now; {accounts} accounts, {flying} orders in flight"
+        yield f"{platform.value}: {state} now; {counted(accounts, 'account')}, {counted(flying, 'order')} in flight"
 
 
 class MarketLimitForm(ReasonForm):
@@ -160,8 +171,8 @@ def tell_row(row: MarketLimit | None) -> str:
 DESK_ACTIONS = (
     ReasonedAction(
         "stop_desk", "Emergency stop", stop, form=LevelForm, preview=tell_levels, is_grave=True,
-        warning="When this has returned, nothing leaves that the level does not let out, from any process. It survives"
-        " restarts, and only an admin lifts it.",
+        warning="Once this page answers, no process sends anything the level forbids. The stop outlives restarts;"
+        " only an admin lifts it.",
     ),
     ReasonedAction(
         "lift_stop", "Lift the stop", lift, role=Role.ADMIN, preview=tell_desk,
@@ -170,10 +181,13 @@ DESK_ACTIONS = (
     ReasonedAction(
         "reduce_desk", "Only reduce", change_desk(TradingState.REDUCING, "Every account only lowers exposure now."),
         preview=tell_desk,
+        warning="Only orders that lower a holding leave, on every account. A hedge that would open or raise one stays"
+        " owed.",
     ),
     ReasonedAction(
         "activate_desk", "Activate", change_desk(TradingState.ACTIVE, "The desk is active, unless a stop holds it."),
         preview=tell_desk,
+        warning="Every active account sends orders again from the next event on, unless a stop holds the desk.",
     ),
     ReasonedAction(
         "change_venue", "Change a venue's state", change_venue, form=VenueForm, preview=tell_venues,

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable
 
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from accounts.admin_columns import SETTLEMENT, STATUS, fee_plain
+from accounts.admin_held import EVERY, HELD
 from accounts.models import Account, Fill, Order, Position, Reconciliation, SealedSecret
 from accounts.querysets import without_bytes
 from alerts.admin import SEVERITY, kind_title
 from alerts.models import Alert
 from identity.admin_panels import SHOWN, Panel, audit_panel
 from identity.back_office import amount, money
+
+SOLD = ExpressionWrapper(Q(size=0), output_field=BooleanField())
+"""Orders what is held before what was."""
 
 
 def load_alerts_about(account: Account) -> Iterable[Alert]:
@@ -39,8 +43,8 @@ ACCOUNT_PANELS = (
         "Positions",
         Position,
         ("market", "outcome", amount("size"), money("cost"), money("realized"), money("fees"), "updated_at"),
-        lambda account: account.positions.select_related("market").order_by("-updated_at")[:SHOWN],
-        lambda account: {"account__id__exact": account.pk},
+        lambda account: account.positions.select_related("market").order_by(SOLD.asc(), "-updated_at")[:SHOWN],
+        lambda account: {"account__id__exact": account.pk, HELD: EVERY},
     ),
     Panel(
         "Alerts",

@@ -16,6 +16,7 @@ from identity.roles import Role
 
 SECRETS = ("private_key", "api_key", "proxy_url")
 PROXY_HELP = "http:// or socks5://user:password@host:port. The account never speaks without it."
+KEEPS = "Empty: keep what is sealed."
 
 
 def secret_field(label: str, text: str) -> forms.CharField:
@@ -29,11 +30,16 @@ def secret_field(label: str, text: str) -> forms.CharField:
 class SecretsForm(ReasonForm):
     """New secrets in place of the sealed ones. Empty keeps what is sealed."""
 
-    private_key = secret_field("Private key", "64 hex digits, of the same address: another address is another account.")
-    api_key = secret_field("API key", "Empty: keep what is sealed.")
+    private_key = secret_field("Private key", f"64 hex digits, of the same address. {KEEPS}")
+    api_key = secret_field("API key", KEEPS)
     remove_api_key = forms.BooleanField(required=False, label="Remove the API key", widget=UnfoldBooleanWidget)
-    proxy_url = secret_field("Proxy", PROXY_HELP)
-    remove_proxy_url = forms.BooleanField(required=False, label="Remove the proxy", widget=UnfoldBooleanWidget)
+    proxy_url = secret_field("Proxy", f"{PROXY_HELP} {KEEPS}")
+    remove_proxy_url = forms.BooleanField(
+        required=False,
+        label="Remove the proxy",
+        widget=UnfoldBooleanWidget,
+        help_text="From then on the account speaks from this machine's own address.",
+    )
 
     def clean(self) -> dict[str, Any]:
         data: dict[str, Any] = super().clean() or {}
@@ -61,8 +67,12 @@ def replace_secrets(request: HttpRequest, account: Account, given: Given) -> str
 
 def tell_sealed(account: Account, given: Given) -> Iterable[str]:
     """What is sealed, since when, with which vault key; never the secret."""
-    for kind, vault_key, at in account.secrets.order_by("kind").values_list("kind", "vault_key", "created_at"):
-        yield f"{kind}: given {at:%Y-%m-%d %H:%M}, sealed with vault key {vault_key}"
+    sealed = list(account.secrets.defer("sealed").order_by("kind"))
+    for secret in sealed:
+        given_at = f"{secret.created_at:%Y-%m-%d %H:%M} UTC"
+        yield f"{secret.kind.replace('_', ' ')}: given {given_at}, sealed with vault key {secret.vault_key}"
+    if not sealed:
+        yield "Nothing is sealed yet."
 
 
 REPLACE_SECRETS = ReasonedAction(
@@ -73,7 +83,8 @@ REPLACE_SECRETS = ReasonedAction(
     form=SecretsForm,
     preview=tell_sealed,
     in_lists=False,
+    is_grave=True,
     warning="What is typed here is sealed with the vault's public key, and no page, log or person can read it"
-    " back. The old secret is gone. A wallet's private key cannot be rotated to another: its address follows"
-    " from it.",
+    " back. The old one is overwritten and cannot be brought back. A wallet's private key cannot be rotated to"
+    " another: its address follows from it.",
 )

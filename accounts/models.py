@@ -90,7 +90,7 @@ class SealedSecret(models.Model):
         constraints = [models.UniqueConstraint(fields=["account", "kind"], name="secret_once_per_kind")]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.account_id}"
+        return f"{self.kind.replace('_', ' ')} of {self.account}"
 
 
 class Order(models.Model):
@@ -280,7 +280,7 @@ class ConnectionTest(models.Model):
         indexes = [models.Index(fields=["account", "-asked_at"], name="connection_test_newest")]
 
     def __str__(self) -> str:
-        return f"{self.account_id} {self.status}"
+        return f"test of {self.account}: {self.status}"
 
     @property
     def is_over(self) -> bool:
@@ -308,7 +308,7 @@ class Desk(models.Model):
         constraints = [models.CheckConstraint(condition=Q(id=1), name="one_desk")]
 
     def __str__(self) -> str:
-        return "stopped" if self.stopped else "trading"
+        return f"the desk, {'stopped' if self.stopped else 'trading'}"
 
 
 class EngineLease(models.Model):

@@ -41,6 +41,8 @@ STUCK_AFTER = timedelta(seconds=15)
 RECOVERY_FIRST = timedelta(seconds=45)
 """So long the recovery is at it, and bytes may be on their way."""
 LEAST_TEXT = 10
+MOMENT = "%Y-%m-%d %H:%M:%S UTC"
+"""How a sentence writes a time."""
 RESOLVED = "order.resolved"
 """The audit log's word for it; the entry holds the evidence in full."""
 RESOLVED_REASON = "resolved: "
@@ -128,15 +130,20 @@ def load_known(order: Order) -> tuple[str, ...]:
 def _known(order: Order, filled: Decimal) -> list[str]:
     known = [f"signed as {order.order_hash}"] if order.order_hash else []
     if order.submitted_at:
-        known.append(f"last cleared to leave at {order.submitted_at:%H:%M:%S}, by {order.sender or 'nobody'}")
+        by = f", by {order.sender}" if order.sender else ""
+        known.append(f"last cleared to leave at {order.submitted_at:{MOMENT}}{by}")
     known.append(
-        f"first bytes left at {order.sent_at:%H:%M:%S}" if order.sent_at else "no bytes are known to have left"
+        f"first bytes left at {order.sent_at:{MOMENT}}" if order.sent_at else "no bytes are known to have left"
     )
-    known.append(f"{order.attempts} answers or look-ups; the last said: {order.reason or 'nothing'}")
+    if order.attempts:
+        answers = "1 answer or look-up" if order.attempts == 1 else f"{order.attempts} answers or look-ups"
+        known.append(f"{answers}; the last said: {order.reason or 'nothing'}")
+    else:
+        known.append("nothing was answered yet" + (f"; the reason given: {order.reason}" if order.reason else ""))
     if filled:
         known.append(f"{filled.normalize():f} shares of it are in the books")
     if order.cancel_requested_at:
-        known.append(f"a cancel was asked for at {order.cancel_requested_at:%H:%M:%S}")
+        known.append(f"a cancel was asked for at {order.cancel_requested_at:{MOMENT}}")
     return known
 
 

@@ -1,9 +1,8 @@
 """Chats linked to people, and what the bot sent them. Codes are made here for others; each person makes their own."""
 
-from typing import Any
+from collections.abc import Iterable
 
-from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -11,10 +10,9 @@ from bot.linking import CODE_LIFE, make_code, set_blocked
 from bot.models import Callback, LinkCode, OutboxMessage, SeenUpdate, TelegramChat
 from identity.admin_actions import Given, ReasonedAction
 from identity.admin_panels import SHOWN, Panel
-from identity.back_office import ADMIN_SOURCE, ReadOnlyAdmin, person_of
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, person_of
 from identity.models import User
-from identity.roles import Role, has_role
-from trading.errors import InvalidValue
+from identity.roles import Role, load_role
 
 
 def block(request: HttpRequest, chat: TelegramChat, given: Given) -> str:
@@ -91,22 +89,25 @@ class SeenUpdateAdmin(ReadOnlyAdmin):
     ordering = ("-update_id",)
 
 
-@admin.action(description="Make a Telegram link code")
-def make_link_code(model_admin: Any, request: HttpRequest, people: QuerySet[User]) -> None:
-    """Show the code once, to the admin, who hands it on."""
-    by = person_of(request)
-    if not has_role(by, Role.ADMIN):
-        messages.error(request, "This needs the role admin.")
-        return
-    for person in people:
-        try:
-            code = make_code(person, by, timezone.now(), source=ADMIN_SOURCE)
-        except InvalidValue as error:
-            messages.error(request, str(error))
-        else:
-            minutes = CODE_LIFE.seconds // 60
-            messages.success(request, f"{person}: send the bot /start {code} within {minutes} minutes. Shown once.")
+def make_link_code(request: HttpRequest, person: User, given: Given) -> str:
+    """An action's step for one person. Shows the code once, to the admin, who hands it on."""
+    code = make_code(person, person_of(request), timezone.now(), source=ADMIN_SOURCE, reason=given["reason"])
+    return f"{person}: send the bot /start {code} within {CODE_LIFE.seconds // 60} minutes. Shown once."
+
+
+def tell_links(person: User, given: Given) -> Iterable[str]:
+    """What the code would give to a chat, and which chats have it already."""
+    role = load_role(person)
+    yield f"role {role.value}" if role else "no role: the bot would not answer, so no code is made"
+    chats = TelegramChat.objects.filter(user=person).order_by("linked_at")
+    yield f"linked: {', '.join(chat.name or str(chat.telegram_id) for chat in chats) or 'no chat'}"
 
 
 people = admin.site.get_model_admin(User)
-people.actions = [*(people.actions or ()), make_link_code]
+assert isinstance(people, DeskModelAdmin)
+people.add_reasoned(
+    ReasonedAction(
+        "make_link_code", "Make a Telegram link code", make_link_code, role=Role.ADMIN, preview=tell_links,
+        warning="Whoever sends the code to the bot acts with this person's rights. Earlier unused codes end.",
+    )
+)  # fmt: skip

@@ -18,7 +18,7 @@ CODE_LENGTH = 12
 """12 letters of 30: 58 bits, for ten minutes, and few guesses are let through."""
 
 
-def make_code(user: User, by: User, now: datetime, *, source: str = AuditEntry.Source.PAGE) -> str:
+def make_code(user: User, by: User, now: datetime, *, source: str = AuditEntry.Source.PAGE, reason: str = "") -> str:
     """A new code for `user`; earlier unused ones end. Raises InvalidValue for a person without a role."""
     if not has_role(user, Role.VIEWER):
         raise InvalidValue(f"{user} has no role, so the bot would not answer: give the role first")
@@ -26,7 +26,7 @@ def make_code(user: User, by: User, now: datetime, *, source: str = AuditEntry.S
     with transaction.atomic():
         LinkCode.objects.filter(user=user, used_at__isnull=True).delete()
         LinkCode.objects.create(user=user, digest=_digest(code), made_by=str(by), expires_at=now + CODE_LIFE)
-        record_audit("telegram.code_made", user=by, subject=user, source=source, at=now)
+        record_audit("telegram.code_made", user=by, subject=user, reason=reason, source=source, at=now)
     return code
 
 

@@ -112,7 +112,7 @@ class OutboxMessage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} to {self.chat_id}: {self.status}"
+        return f"{self.kind} to {self.chat}: {self.status}"
 
 
 class Callback(models.Model):

@@ -77,7 +77,7 @@ class MarketLimit(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"limits of {self.market_id or 'every market'}"
+        return f"limits of {self.market or 'every market'}"
 
 
 class VenueState(models.Model):

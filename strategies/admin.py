@@ -18,7 +18,7 @@ from accounts.admin_search import find_accounts, find_markets
 from accounts.models import Account, Order
 from identity.admin_actions import Given, ReasonedAction
 from identity.admin_panels import render_panels
-from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, amount, person_of, worded
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, amount, counted, person_of, worded
 from identity.roles import Role, has_role
 from strategies.admin_panels import ACCOUNT_PANELS, EXPOSURE_PANELS, ORDER_PANELS, ORDER_TOLD, STRATEGY_PANELS
 from strategies.admin_widgets import dress
@@ -62,7 +62,7 @@ def tell_standing(strategy: Strategy, given: Given) -> list[str]:
     """What the strategy is at, for whoever is about to change that."""
     pairs = Pair.objects.filter(strategy=strategy, enabled=True).count()
     open_ones = count_open_exposures(strategy.pk)
-    return [f"{strategy.state} now, {pairs} pairs enabled, {open_ones} exposures open"]
+    return [f"{strategy.state} now, {counted(pairs, 'pair')} enabled, {counted(open_ones, 'exposure')} open"]
 
 
 @admin.register(Strategy)
@@ -80,7 +80,9 @@ class StrategyAdmin(DeskModelAdmin):
                        warning="These will hedge from the next event on."),
         ReasonedAction("halt_strategies", "Halt", halt, preview=tell_standing,
                        warning="What these owe will not be hedged until started."),
-        ReasonedAction("reduce_strategies", "Only reduce", reduce, preview=tell_standing),
+        ReasonedAction("reduce_strategies", "Only reduce", reduce, preview=tell_standing,
+                       warning="Only orders that lower a holding leave. A hedge that would open or raise one stays"
+                       " owed."),
     )  # fmt: skip
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -125,6 +127,8 @@ class StrategyAdmin(DeskModelAdmin):
         detail = self._get_actions_navigation(
             self.actions_detail, self.get_actions_detail(request, object_id), object_id
         ) if strategy else []  # fmt: skip
+        # Whoever may change the pairs has them in the form.
+        panels = [panel for panel in self.panels if panel.model is not Pair or not may]
         context = {
             **self.admin_site.each_context(request),
             "title": strategy.name if strategy else "New strategy",
@@ -136,7 +140,7 @@ class StrategyAdmin(DeskModelAdmin):
             "form": form,
             "may_change": may,
             "actions_detail": detail,
-            "panels": render_panels(self.admin_site, request, self.panels, strategy) if strategy else [],
+            "panels": render_panels(self.admin_site, request, panels, strategy) if strategy else [],
             **(extra_context or {}),
         }
         return TemplateResponse(request, "admin/strategy_form.html", context)
@@ -197,7 +201,7 @@ class ExposureAdmin(ReadOnlyAdmin):
     )  # fmt: skip
     list_filter = ("strategy", ("unhedged_since", admin.EmptyFieldListFilter))
     search_fields = ("id",)
-    search_help_text = "An account's name, or a market's id or title."
+    search_help_text = "Account, or a market's id or title"
     search = staticmethod(search_exposures)
     panels = EXPOSURE_PANELS
     list_select_related = ("market", "primary_account", "hedge_account", "strategy")
@@ -212,7 +216,7 @@ class DecisionAdmin(ReadOnlyAdmin):
         "at", "pair", "cause", amount("primary"), amount("hedged"), amount("in_flight"), amount("need"), "reason",
     )  # fmt: skip
     search_fields = ("id",)
-    search_help_text = "An account's name, or a market's id or title."
+    search_help_text = "Account, or a market's id or title"
     search = staticmethod(search_decisions)
     list_select_related = ("exposure__primary_account", "exposure__hedge_account")
     ordering = ("-id",)

@@ -96,7 +96,7 @@ class Exposure(models.Model):
         return str(ladder[self.rung].get("kind", "")) if self.rung < len(ladder) else ""
 
     def __str__(self) -> str:
-        return f"{self.market_id} {self.need.normalize():f}"
+        return f"{self.primary_account} → {self.hedge_account} in {self.market}"
 
 
 class Decision(models.Model):
@@ -141,4 +141,4 @@ class Imbalance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.market_key} {self.outcome} {self.difference.normalize():f}"
+        return f"{self.account}: {self.difference.normalize():f} {self.outcome} of {self.market_key}"

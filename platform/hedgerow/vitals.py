@@ -14,6 +14,7 @@ from redis import RedisError
 from accounts import equity
 from accounts import querysets as ledger
 from alerts import querysets as alerts
+from identity.back_office import counted
 from streams.connection import connect_now
 from streams.lag import GroupLag, load_lag
 
@@ -76,7 +77,7 @@ def load_bus() -> list[Vital]:
         log.warning("bus_unreachable", error=type(error).__name__)
         return [Vital("Bus", "bad", "unreachable", "fills are read once it is back")]
     dead = sum({figure.stream: figure.dead_letters for figure in figures}.values())
-    bus = Vital("Bus", "warn" if dead else "good", "answers", f"{dead} dead letters" if dead else "")
+    bus = Vital("Bus", "warn" if dead else "good", "answers", counted(dead, "dead letter") if dead else "")
     groups: dict[str, list[GroupLag]] = {}
     for figure in figures:
         groups.setdefault(figure.group, []).append(figure)

@@ -7,12 +7,14 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.forms import AdminPasswordChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminTextInputWidget
 
 from identity.admin_actions import Given, ReasonedAction
 from identity.admin_panels import SHOWN, Panel
@@ -25,12 +27,50 @@ from identity.tokens import revoke_token
 admin.site.unregister(Group)
 
 
+def reason_field(text: str) -> forms.CharField:
+    """Why a person's rights or password change; what is written stands in the audit log."""
+    widget = UnfoldAdminTextInputWidget(attrs={"autocomplete": "off"})
+    return forms.CharField(label="Reason", min_length=3, max_length=255, widget=widget, help_text=text)
+
+
 class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
-    """A person without the password: not even a part of its hash is shown."""
+    """A person without the password: not even a part of its hash is shown. `before` is what they might until now."""
+
+    reason = reason_field("Why it is changed. Kept in the audit log.")
 
     class Meta:
         model = User
         fields = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser", "groups")
+        widgets = {"account_tags": UnfoldAdminTextInputWidget}
+        labels = {"groups": "Roles"}
+        help_texts = {
+            "groups": "",
+            "is_active": "May sign in. Turn it off instead of deleting a person.",
+            "is_staff": "May use this admin.",
+            "is_superuser": "Has every right, whatever the roles.",
+            "account_tags": "Separated by commas. Only accounts with one of these tags, over the API; empty means every"
+            " account.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.before = rights_of(self.instance)
+
+
+class NewPersonForm(UserCreationForm):
+    """A name and a password; the rights are given on the person's page."""
+
+    reason = reason_field("Why this person is let in. Kept in the audit log.")
+
+
+class PasswordForm(AdminPasswordChangeForm):
+    """A password somebody else sets. Nobody is left without one here: who may not sign in any more is not active."""
+
+    reason = reason_field("Why another is set. Kept in the audit log; the password is not.")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
 
 
 @admin.register(User)
@@ -38,8 +78,9 @@ class PersonAdmin(UserAdmin, DeskModelAdmin):  # type: ignore[type-arg, misc]
     """Who may sign in. The role is a group: viewer, trader or admin. Nobody is deleted: what they did stays theirs."""
 
     form = PersonForm
-    add_form = UserCreationForm
-    change_password_form = AdminPasswordChangeForm
+    add_form = NewPersonForm
+    add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2", "reason")}),)
+    change_password_form = PasswordForm
     list_display = ("username", "roles", "email", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("groups", "is_active", "is_staff", "is_superuser")
     search_fields = ("username", "email", "first_name", "last_name")
@@ -48,6 +89,7 @@ class PersonAdmin(UserAdmin, DeskModelAdmin):  # type: ignore[type-arg, misc]
         (None, {"fields": ("username", "password_link")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "groups", "account_tags")}),
+        (None, {"fields": ("reason",)}),
         ("Seen", {"fields": ("last_login", "date_joined")}),
     )
     filter_horizontal = ()
@@ -75,6 +117,13 @@ class PersonAdmin(UserAdmin, DeskModelAdmin):  # type: ignore[type-arg, misc]
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Who may only look is not asked for a reason."""
+        sections = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return sections
+        return [section for section in sections if section[1]["fields"] != ("reason",)]
+
     @admin.display(description="roles")
     def roles(self, person: User) -> str:
         return ", ".join(group.name for group in person.groups.all()) or "none"
@@ -83,14 +132,34 @@ class PersonAdmin(UserAdmin, DeskModelAdmin):  # type: ignore[type-arg, misc]
     def password_link(self, person: User) -> SafeString:
         return format_html('Never shown. <a class="desk-link" href="{}">Set another</a>', "../password/")
 
-    def log_addition(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        record_audit("person.created", user=person_of(request), subject=obj, after=rights_of(obj), source=ADMIN_SOURCE)
-        return super().log_addition(request, obj, message)
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        """The password and its audit entry are saved together, or neither is."""
+        with transaction.atomic():
+            return super().user_change_password(request, id, form_url)
 
-    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Also called for a new password."""
-        record_audit("person.changed", user=person_of(request), subject=obj, after=rights_of(obj), source=ADMIN_SOURCE)
-        return super().log_change(request, obj, message)
+    def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
+        """Django's own history of it. Each form of a person comes by here once it is saved, with its reason: so the
+        audit log is told here."""
+        audit_person(person_of(request), form)
+        return super().construct_change_message(request, form, formsets, add)
+
+
+def audit_person(by: User, form: PersonForm | NewPersonForm | PasswordForm) -> None:
+    """One entry for what the saved form did, in the transaction that saved it."""
+    reason = form.cleaned_data["reason"]
+    if isinstance(form, PasswordForm):
+        record_audit("person.password_set", user=by, subject=form.user, reason=reason, source=ADMIN_SOURCE)
+        return
+    person, before = form.instance, form.before if isinstance(form, PersonForm) else None
+    record_audit(
+        "person.created" if before is None else "person.changed",
+        user=by,
+        subject=person,
+        before=before,
+        after=rights_of(person),
+        reason=reason,
+        source=ADMIN_SOURCE,
+    )
 
 
 def rights_of(person: User) -> dict[str, Any]:
@@ -158,7 +227,7 @@ class AuditEntryAdmin(ReadOnlyAdmin):
     list_filter = ("source", ("at", admin.DateFieldListFilter))
     date_hierarchy = "at"
     search_fields = ("object_id",)
-    search_help_text = "A person's name, or the id of what was changed."
+    search_help_text = "Person, or id of what was changed"
     search = staticmethod(search_audit)
     list_select_related = ()
     ordering = ("-id",)

@@ -182,6 +182,11 @@ def cents(value: Decimal | None) -> str:
     return f"{rounded or abs(rounded):,f}".replace("-", MINUS)
 
 
+def counted(number: int, noun: str) -> str:
+    """How many there are, in words that fit: "1 order", "2 orders", "0 orders"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def person_of(request: HttpRequest) -> User:
     """The signed-in person; the admin lets nobody else in."""
     if not isinstance(request.user, User):

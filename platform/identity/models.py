@@ -56,7 +56,7 @@ class ApiToken(models.Model):
         verbose_name = "API token"
 
     def __str__(self) -> str:
-        return f"{self.name} of {self.user_id}"
+        return f"{self.name} of {self.user}"
 
 
 class AuditEntry(models.Model):

@@ -1,5 +1,6 @@
 """Closing an account from the admin, against a venue's real book: the dry run first, then with a reason the orders."""
 
+import html
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -25,7 +26,9 @@ async def test_account_is_closed_after_a_dry_run(
     await sync_to_async(client.force_login)(operator)
     page = f"/admin/accounts/account/{account.pk}/close-accounts/"
     shown = (await sync_to_async(client.get)(page)).content.decode()
-    assert "sell 10 yes at 0.25 or better" in shown
+    title = (await Position.objects.select_related("market").aget()).market.title
+    assert f"sell 10 yes at 0.25 or better in {title}" in html.unescape(shown)
+    assert "this brings at least 2.5 in collateral" in shown
     again = {"confirmed": "yes", "again": "yes", "max_slippage": "0.1", "reason": ""}
     shown = (await sync_to_async(client.post)(page, again)).content.decode()
     assert "sell 10 yes at 0.2 or better" in shown

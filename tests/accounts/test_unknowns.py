@@ -49,6 +49,14 @@ def test_open_question_is_listed_with_its_evidence(unknown: Order) -> None:
     assert question.age >= timedelta(minutes=3)
     assert any("timeout: no answer" in sentence for sentence in question.known)
     assert any(unknown.order_hash in sentence for sentence in question.known)
+    assert f"first bytes left at {unknown.sent_at:%Y-%m-%d %H:%M:%S} UTC" in question.known
+
+
+def test_what_nobody_answered_is_said_in_plain_words(unknown: Order) -> None:
+    Order.objects.filter(pk=unknown.pk).update(attempts=0, sender="")
+    [question] = load_unknown()
+    assert "nothing was answered yet; the reason given: timeout: no answer" in question.known
+    assert f"last cleared to leave at {unknown.submitted_at:%Y-%m-%d %H:%M:%S} UTC" in question.known
 
 
 def test_evidence_closes_the_question_and_is_audited(unknown: Order, operator: Any, redis_url: str) -> None:

@@ -188,9 +188,16 @@ def test_newcomer_searches_on_the_page(
 
 def test_admin_makes_a_code_for_somebody(operator: User, viewer: User, client: Client) -> None:
     client.force_login(operator)
-    answer = client.post(
-        "/admin/identity/user/", {"action": "make_link_code", "_selected_action": [viewer.pk]}, follow=True
-    )
+    step = {"action": "make_link_code", "_selected_action": [viewer.pk]}
+    asked = client.post("/admin/identity/user/", step).content.decode()
+    assert "acts with this person&#x27;s rights" in asked
+    assert "role viewer" in asked
+    assert not LinkCode.objects.exists(), "looking at it makes none"
+    client.post("/admin/identity/user/", step | {"confirmed": "yes", "reason": ""})
+    assert not LinkCode.objects.exists(), "without a reason none is made"
+    answer = client.post("/admin/identity/user/", step | {"confirmed": "yes", "reason": "a new phone"}, follow=True)
+    entry = AuditEntry.objects.get(action="telegram.code_made")
+    assert (entry.user, entry.reason, entry.source) == (operator, "a new phone", "admin")
     found = re.search(r"viewer: send the bot /start ([A-Z0-9]{12})", answer.content.decode())
     assert found is not None
     assert redeem_code(found[1], 5, "", timezone.now()) is not None

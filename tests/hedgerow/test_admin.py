@@ -12,15 +12,19 @@ from django.db import connection, models
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
-from accounts.models import Account, Fill, Order, Position, Reconciliation, SealedSecret
+from accounts.models import Account, ConnectionTest, Fill, Order, Position, Reconciliation, SealedSecret
 from alerts.models import Alert
 from alerts.raising import raise_alert
-from identity.back_office import ReadOnlyAdmin, plain
+from bot.models import OutboxMessage, TelegramChat
+from identity.audit import record_audit
+from identity.back_office import ReadOnlyAdmin, counted, plain
 from identity.models import ApiToken, AuditEntry, User
 from identity.roles import Role, record_role_permissions
 from identity.tokens import issue_token
-from strategies.models import Strategy
+from markets.models import Market, MarketLimit
+from strategies.models import Exposure, Strategy
 from tests.admin_office import API_KEY, PROXY, SECRETS, add_account, address_of
 from tests.desk_rows import add_fills, add_positions, make_desk
 from trading.enums import Mode, Severity
@@ -193,8 +197,11 @@ def test_admin_login_says_paper(client: Client, db: None) -> None:
 
 
 def test_index_shows_the_desk_by_its_own_functions(office: Client, full_desk: None) -> None:
+    first = Position.objects.order_by("pk")[0]
+    Position.objects.filter(pk=first.pk).update(size=3)
     with CaptureQueriesContext(connection) as queries:
         page = office.get("/admin/").content.decode()
+    assert "1 active position<" in page
     for words in ("Trading", "Open exposure", "Orders in flight", "1 warning", "Engines", "1 running", "Result today",
                   "10 of 10"):  # fmt: skip
         assert words in page, words
@@ -224,12 +231,92 @@ def test_order_shows_its_decision_and_fills(office: Client, full_desk: None) -> 
 def test_person_is_changed_without_the_hash_and_audited(office: Client, viewer: User) -> None:
     page = address_of(User, f"{viewer.pk}/change/")
     assert viewer.password.split("$")[2] not in office.get(page).content.decode()
-    answer = office.post(page, {"username": "viewer", "is_active": "on", "is_staff": "on", "account_tags": ""})
+    typed = {"username": "viewer", "is_active": "on", "is_staff": "on", "account_tags": "maker, eu"}
+    assert office.post(page, typed).status_code == 200, "without a reason nothing changes"
+    assert not User.objects.get(pk=viewer.pk).is_staff
+    answer = office.post(page, typed | {"reason": "joins the office"})
     assert answer.status_code == 302, answer.context["errors"]
     before, viewer = viewer.password, User.objects.get(pk=viewer.pk)
-    assert (viewer.is_staff, viewer.password) == (True, before)
+    assert (viewer.is_staff, viewer.password, viewer.account_tags) == (True, before, ["maker", "eu"])
     entry = AuditEntry.objects.get(action="person.changed")
-    assert (entry.source, entry.after["is_staff"], entry.after["roles"]) == ("admin", True, [])
+    assert (entry.source, entry.reason) == ("admin", "joins the office")
+    assert (entry.before["is_staff"], entry.before["roles"]) == (False, ["viewer"])
+    assert (entry.after["is_staff"], entry.after["roles"]) == (True, [])
+
+
+def test_person_is_added_and_given_a_password_with_a_reason(office: Client) -> None:
+    fresh, other = "a-longer-word-of-the-tests", "another-word-of-the-tests"
+    typed = {"username": "newcomer", "usable_password": "true", "password1": fresh, "password2": fresh}
+    assert office.post(address_of(User, "add/"), typed).status_code == 200
+    assert not User.objects.filter(username="newcomer").exists(), "without a reason nobody is added"
+    assert office.post(address_of(User, "add/"), typed | {"reason": "night shift"}).status_code == 302
+    person = User.objects.get(username="newcomer")
+    assert AuditEntry.objects.get(action="person.created").reason == "night shift"
+    page = address_of(User, f"{person.pk}/password/")
+    assert list(office.get(page).context["form"].fields) == ["password1", "password2", "reason"]
+    typed = {"password1": other, "password2": other}
+    assert office.post(page, typed).status_code == 200
+    assert User.objects.get(pk=person.pk).check_password(fresh), "without a reason the password stays"
+    assert office.post(page, typed | {"reason": "it was forgotten"}).status_code == 302
+    assert User.objects.get(pk=person.pk).check_password(other)
+    entry = AuditEntry.objects.get(action="person.password_set")
+    assert (entry.reason, entry.object_name, entry.after) == ("it was forgotten", "newcomer", None)
+
+
+def test_row_that_is_only_read_leads_back_and_to_the_audit_log(office: Client, full_desk: None) -> None:
+    order = Order.objects.first()
+    assert order is not None
+    record_audit("order.looked_at", subject=order)
+    page = office.get(address_of(Order, f"{order.pk}/change/")).content.decode()
+    assert "Back to the list" in page
+    assert not re.search(r">\s*Close\s*<", page), "under an order it would read as an act"
+    assert not re.search(r">\s*History\s*<", page)
+    log = f"/admin/identity/auditentry/?object_type__exact=accounts.order&object_id__exact={order.pk}"
+    assert f'href="{escape(log)}"' in page
+    record_audit("account.looked_at")
+    assert [entry.action for entry in office.get(log).context["cl"].result_list] == ["order.looked_at"]
+
+
+def test_positions_sold_are_listed_when_asked_or_searched_for(office: Client, full_desk: None) -> None:
+    held = Position.objects.order_by("pk")[0]
+    Position.objects.update(size=0)
+    Position.objects.filter(pk=held.pk).update(size=3)
+    listed = {
+        query: {row.pk for row in office.get(address_of(Position, query)).context["cl"].result_list}
+        for query in ("", "?held=every", "?held=none", f"?q={held.account.name}")
+    }
+    every = set(Position.objects.values_list("pk", flat=True))
+    assert (listed[""], listed["?held=every"], listed["?held=none"]) == ({held.pk}, every, every - {held.pk})
+    assert listed[f"?q={held.account.name}"] == {row.pk for row in Position.objects.filter(account=held.account)}
+    page = office.get(address_of(Account, f"{held.account_id}/change/")).context["panels"]
+    [positions] = [panel for panel in page if panel.title == "Positions"]
+    assert positions.rows[0][1][2] == "3", "what is held stands first"
+
+
+def test_names_in_titles_are_no_ids(office: Client, full_desk: None, viewer: User) -> None:
+    account = Account.objects.get(name="predict-01")
+    market = Market.objects.get(pk="predict:100")
+    now = timezone.now()
+    issue_token(viewer, "feed", role=Role.VIEWER, by=viewer, now=now, expires_at=now + timedelta(days=1))
+    chat = TelegramChat(user=viewer, name="a phone", telegram_id=5)
+    exposure = Exposure.objects.select_related("primary_account", "hedge_account", "market").first()
+    assert exposure is not None
+    assert str(ApiToken.objects.get()) == "feed of viewer"
+    assert str(SealedSecret(account=account, kind="private_key")) == "private key of predict-01"
+    assert str(ConnectionTest(account=account, status="failed")) == "test of predict-01: failed"
+    assert str(OutboxMessage(chat=chat, kind="alert", status="sent")) == "alert to viewer: a phone: sent"
+    assert str(MarketLimit(market=market)) == f"limits of {market.title}"
+    assert str(MarketLimit()) == "limits of every market"
+    assert str(exposure) == f"{exposure.primary_account} → {exposure.hedge_account} in {exposure.market}"
+
+
+def test_counted_words_fit_their_number() -> None:
+    assert [counted(number, "order") for number in (0, 1, 2, 1200)] == [
+        "0 orders",
+        "1 order",
+        "2 orders",
+        "1,200 orders",
+    ]
 
 
 def test_staff_viewer_opens_every_list(client: Client, viewer: User, full_desk: None) -> None:

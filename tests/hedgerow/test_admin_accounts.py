@@ -59,7 +59,10 @@ def test_secrets_are_replaced_write_only_and_audited(office: Client, vault: None
     account = Account.objects.get()
     before = {row.kind: bytes(row.sealed) for row in SealedSecret.objects.all()}
     page = address_of(Account, f"{account.pk}/replace-secrets/")
-    assert b"sealed" in office.get(page).content
+    shown = office.get(page).content.decode()
+    assert "api key: given" in shown
+    assert "The old one is overwritten and cannot be brought back." in shown
+    assert shown.count("Empty: keep what is sealed.") == 3
     step = {"confirmed": "yes", "private_key": FAKE_KEY, "api_key": "another-key-of-the-tests", "reason": "rotation"}
     unreasoned = office.post(page, step | {"reason": ""}).content.decode()
     assert "11" * 32 not in unreasoned
@@ -75,6 +78,8 @@ def test_secrets_are_replaced_write_only_and_audited(office: Client, vault: None
     removed = {"confirmed": "yes", "remove_api_key": "on", "reason": "not needed"}
     assert office.post(page, removed).status_code == 302
     assert list(SealedSecret.objects.values_list("kind", flat=True)) == ["private_key"]
+    SealedSecret.objects.all().delete()
+    assert b"Nothing is sealed yet." in office.get(page).content
 
 
 def test_key_of_another_address_is_refused(office: Client, vault: None, redis_url: str) -> None:
@@ -112,6 +117,7 @@ def test_accounts_are_halted_with_a_reason(office: Client, redis_url: str) -> No
     assert list(Account.objects.values_list("state", "state_reason")) == [("halted", "venue is odd")] * 2
     assert AuditEntry.objects.filter(action="account.state_changed", reason="venue is odd", source="admin").count() == 2
     here = address_of(Account, f"{chosen[0]}/activate-accounts/")
+    assert b"These send orders again" in office.get(here).content
     assert office.post(here, {"confirmed": "yes", "reason": "it is well again"}).status_code == 302
     assert Account.objects.get(pk=chosen[0]).state == "active"
 
@@ -144,5 +150,6 @@ def test_closing_without_a_book_says_why(office: Client, redis_url: str, setting
     rows = make_desk(timezone.now(), pairs=1)
     account = rows.pairs[0].primary
     page = office.get(address_of(Account, f"{account.pk}/close-accounts/")).content.decode()
-    assert "It holds nothing." in page
+    assert "It has no orders and holds nothing: there is nothing to close." in page
+    assert "0 orders" not in page
     assert Account.objects.get(pk=account.pk).state == "active"

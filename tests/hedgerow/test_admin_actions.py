@@ -1,6 +1,7 @@
 """Actions of the admin beyond accounts and strategies: the stop, alerts, orders, limits. Each asks for a reason, checks
 the role, leaves an audit entry, and without either changes nothing."""
 
+import html
 from datetime import timedelta
 from decimal import Decimal
 
@@ -50,6 +51,11 @@ def test_stop_shows_every_level_then_stops(office: Client, redis_url: str) -> No
     for level in ("hedge_only", "no_new", "cancel_all", "flatten"):
         assert f'value="{level}"' in page
     assert "engine:1:test" in page
+    assert "This touches 1 desk:" in page
+    assert "<strong>the desk, trading</strong>" in page
+    assert page.count("At the venues, resting or of unknown outcome: no orders") == 1
+    assert "Hedges only. Hedges still leave." in page, "what a level means stands at its choice"
+    assert "no holdings to sell" in page
     office.post(f"{DESK}stop-desk/", {"confirmed": "yes", "level": "cancel_all", "reason": ""})
     office.post(f"{DESK}stop-desk/", {"confirmed": "yes", "level": "", "reason": "no level"})
     assert not Desk.objects.get().stopped, "neither without a reason nor without a level"
@@ -99,7 +105,11 @@ def test_alerts_are_acknowledged_with_a_reason(office: Client, redis_url: str) -
 
 def test_order_is_cancelled_with_a_reason(office: Client, order: Order) -> None:
     step = {"action": "cancel_orders", "_selected_action": [str(order.pk)]}
-    assert b"accepted, 0 of" in office.post(address_of(Order), step).content
+    page = office.post(address_of(Order), step).content.decode()
+    assert "accepted, 0 of" in page
+    assert ">Cancel at the venue</button>" in page
+    assert ">Go back</a>" in page
+    assert ">Cancel<" not in page, "nobody has to guess which of two cancels the order"
     office.post(address_of(Order), step | {"confirmed": "yes", "reason": ""})
     assert Order.objects.get().cancel_requested_at is None
     office.post(address_of(Order), step | {"confirmed": "yes", "reason": "wrong price"})
@@ -111,9 +121,15 @@ def test_unknown_order_is_resolved_by_evidence_only(office: Client, order: Order
     page = address_of(Order, f"{order.pk}/resolve-orders/")
     assert b"there is nothing to resolve" in office.get(page).content
     Order.objects.filter(pk=order.pk).update(status="unknown")
-    assert b"signed as" in office.get(page).content
+    shown = html.unescape(office.get(page).content.decode())
+    assert f"{order.account} on Predict, {order.market}" in shown
+    assert "signed as" in shown
     told = {"confirmed": "yes", "found": "ended", "reference": "", "reason": "the venue lists it as expired"}
-    assert b"give what can be looked up" in office.post(page, told, follow=True).content
+    refused = office.post(page, told).content.decode()
+    assert "Give what can be looked up" in refused
+    assert "the venue lists it as expired" in refused, "what was typed is kept"
+    refused = office.post(page, told | {"reference": "ticket 12", "reason": "gone"}).content.decode()
+    assert 'value="ticket 12"' in refused
     assert Order.objects.get().status == "unknown"
     office.post(page, told | {"reference": "ticket 12"})
     assert Order.objects.get().status == "cancelled"

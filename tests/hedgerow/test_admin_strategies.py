@@ -26,6 +26,17 @@ def test_strategy_form_is_generated_never_json(office: Client) -> None:
         assert 'name="config"' not in page
 
 
+def test_reason_is_asked_for_right_before_saving(office: Client) -> None:
+    strategy = make_desk(timezone.now(), pairs=1).strategy
+    answer = office.get(page_of(strategy))
+    page = answer.content.decode()
+    assert page.index('name="config-max_loss"') < page.index('name="reason"') < page.index(">Save<")
+    assert page.count('name="reason"') == page.count('name="version"') == 1
+    assert "Pairs" not in [panel.title for panel in answer.context["panels"]], "whoever may change them has the form"
+    refused = office.post(page_of(strategy), strategy_data(strategy, reason="")).content.decode()
+    assert "Nothing is saved yet: the reason is asked for at the end." in refused
+
+
 def test_strategy_is_reconfigured_and_audited(office: Client, redis_url: str) -> None:
     strategy = make_desk(timezone.now(), pairs=2).strategy
     answer = office.post(page_of(strategy), strategy_data(strategy, **{"config-max_loss": "0.01"}))
@@ -92,7 +103,7 @@ def test_strategy_is_started_and_halted_by_action(office: Client, redis_url: str
     strategy.refresh_from_db()
     assert strategy.state == "active"
     here = address_of(Strategy, f"{strategy.pk}/reduce-strategies/")
-    assert b"1 pairs enabled" in office.get(here).content
+    assert b"1 pair enabled, 0 exposures open" in office.get(here).content
     office.post(here, {"confirmed": "yes", "reason": "less"})
     strategy.refresh_from_db()
     assert strategy.state == "reducing"
@@ -108,6 +119,7 @@ def test_viewer_sees_a_strategy_and_changes_nothing(client: Client, viewer, redi
     page = client.get(page_of(strategy))
     assert page.status_code == 200
     assert b"Max loss" in page.content
+    assert "Pairs" in [panel.title for panel in page.context["panels"]]
     assert b'name="config-max_loss"' not in page.content
     assert client.post(page_of(strategy), strategy_data(strategy)).status_code == 403
     assert client.get(address_of(Strategy, "add/")).status_code == 403
