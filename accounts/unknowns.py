@@ -46,6 +46,8 @@ RESOLVED = "order.resolved"
 RESOLVED_REASON = "resolved: "
 """What the reason of an order closed by a person begins with."""
 
+_MOMENT = "%Y-%m-%d %H:%M:%S UTC"
+
 log = structlog.get_logger()
 
 
@@ -128,15 +130,15 @@ def load_known(order: Order) -> tuple[str, ...]:
 def _known(order: Order, filled: Decimal) -> list[str]:
     known = [f"signed as {order.order_hash}"] if order.order_hash else []
     if order.submitted_at:
-        known.append(f"last cleared to leave at {order.submitted_at:%H:%M:%S}, by {order.sender or 'nobody'}")
+        known.append(f"last cleared to leave at {order.submitted_at:{_MOMENT}}, by {order.sender or 'nobody'}")
     known.append(
-        f"first bytes left at {order.sent_at:%H:%M:%S}" if order.sent_at else "no bytes are known to have left"
+        f"first bytes left at {order.sent_at:{_MOMENT}}" if order.sent_at else "no bytes are known to have left"
     )
     known.append(f"{order.attempts} answers or look-ups; the last said: {order.reason or 'nothing'}")
     if filled:
         known.append(f"{filled.normalize():f} shares of it are in the books")
     if order.cancel_requested_at:
-        known.append(f"a cancel was asked for at {order.cancel_requested_at:%H:%M:%S}")
+        known.append(f"a cancel was asked for at {order.cancel_requested_at:{_MOMENT}}")
     return known
 
 

@@ -1,6 +1,6 @@
 """How figures are written on every page: exact decimals, a sign where it matters, ages in words. Never float."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from django import template
@@ -107,10 +107,13 @@ def age(moment: datetime | None) -> str | SafeString:
 
 @register.filter
 def clock(moment: datetime | None) -> str | SafeString:
-    """The time of day in UTC to the millisecond."""
+    """The time of day in UTC to the millisecond; with its day when that is not today."""
     if moment is None:
         return NOTHING
-    text = moment.astimezone(timezone.get_default_timezone()).strftime("%H:%M:%S.%f")[:-3]
+    there = moment.astimezone(UTC)
+    text = there.strftime("%H:%M:%S.%f")[:-3]
+    if there.date() != timezone.now().date():
+        text = f"{there:%Y-%m-%d} {text}"
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), _full(moment), text)
 
 
