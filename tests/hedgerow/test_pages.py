@@ -199,6 +199,12 @@ def test_prices_show_at_least_cents(value: str, text: str) -> None:
     assert figures.price(Decimal(value).quantize(Decimal("1e-18"))) == text
 
 
+def test_times_of_another_day_carry_their_day(now: datetime) -> None:
+    assert f">{now:%H:%M:%S}." in figures.clock(now)
+    before = now - timedelta(days=1)
+    assert f">{before:%Y-%m-%d %H:%M:%S}." in figures.clock(before)
+
+
 def test_ages_are_in_their_largest_unit() -> None:
     assert figures.in_words(timedelta(seconds=59.9)) == "59 s"
     assert figures.in_words(timedelta(minutes=61)) == "1 h"
