@@ -32,15 +32,15 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """Shares hedged per primary share."""
     price_policy: PricePolicy = PricePolicy.COMPLEMENT
     max_loss: Decimal = ZERO
-    """Per pair: yes + no may cost at most 1 + max_loss, the hedge's taker fee included. Not for `mirror`."""
+    """Per pair: yes + no may cost at most 1 + this, the hedge's taker fee included. Not for the policy Mirror."""
     price_adjustment: Decimal = ZERO
-    """Added to the primary's price by `mirror`, and only there."""
+    """Added to the primary's price by the policy Mirror, and only there."""
     reduce_first: bool = True
     """Sell what the hedge account holds before buying the other outcome: it frees capital."""
     mutual: bool = False
     """Fills on either account of a pair are hedged on the other."""
     markets: tuple[str, ...] = ()
-    """The venue's market ids this strategy hedges; empty means every market."""
+    """The markets this strategy hedges; none chosen means every market."""
     max_order: Decimal | None = None
     """Most shares of one order. Empty: no limit, here and below."""
     max_position: Decimal | None = None
@@ -48,9 +48,11 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     max_notional_per_day: Decimal | None = None
     """Price × size of the strategy's orders in one UTC day."""
     min_price: Decimal = ZERO
+    """The price band: no hedge is sent outside it."""
     max_price: Decimal = ONE
     """The price band: no hedge is sent outside it."""
     dust_deadline_s: int = 300
+    """So long shares too few for the venue's minimum wait before they are rounded up."""
     dust_max_loss: Decimal = Decimal("0.5")
     """Most collateral an over-hedge may put at risk when dust is rounded up at its deadline."""
 
