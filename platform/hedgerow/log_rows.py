@@ -1,4 +1,4 @@
-"""A row of the logs as a person reads it: its market by title, its facts in words. Figures keep every digit they have."""
+"""A row of the logs as a person reads it: market by title, facts in words. Figures keep every digit they have."""
 
 import json
 from collections.abc import Sequence

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
+from django.template.defaultfilters import pluralize
 from redis import RedisError
 
 from accounts import equity
@@ -76,7 +77,7 @@ def load_bus() -> list[Vital]:
         log.warning("bus_unreachable", error=type(error).__name__)
         return [Vital("Bus", "bad", "unreachable", "fills are read once it is back")]
     dead = sum({figure.stream: figure.dead_letters for figure in figures}.values())
-    bus = Vital("Bus", "warn" if dead else "good", "answers", f"{dead} dead letters" if dead else "")
+    bus = Vital("Bus", "warn" if dead else "good", "answers", f"{dead} dead letter{pluralize(dead)}" if dead else "")
     groups: dict[str, list[GroupLag]] = {}
     for figure in figures:
         groups.setdefault(figure.group, []).append(figure)
