@@ -49,9 +49,16 @@ SELECT p.market_id, CASE WHEN count(*) FILTER (WHERE p.size <> 0 AND marks.yes_p
 FROM accounts_position p JOIN marks ON marks.id = p.market_id GROUP BY p.market_id
 """
 _THINNED = """
-SELECT DISTINCT ON (stretch) at, collateral, value, cost, realized, accounts, unmarked
-FROM (SELECT *, div(extract(epoch FROM at)::numeric, %s) AS stretch FROM accounts_equitypoint WHERE at >= %s) AS points
-ORDER BY stretch, at DESC
+WITH span AS (
+    SELECT greatest(1, div(extract(epoch FROM %(now)s - min(at)), %(most)s)) AS stretch
+    FROM accounts_equitypoint WHERE at >= %(since)s
+)
+SELECT DISTINCT ON (part) at, collateral, value, cost, realized, accounts, unmarked
+FROM (
+    SELECT points.*, div(extract(epoch FROM at), span.stretch) AS part
+    FROM accounts_equitypoint AS points, span WHERE at >= %(since)s
+) AS parted
+ORDER BY part, at DESC
 """
 
 
@@ -88,9 +95,11 @@ def measure_markets() -> dict[str, Decimal | None]:
 
 
 def load_equity(since: datetime, now: datetime) -> list[EquityPoint]:
-    """Points since then, oldest first, thinned to what a chart can show. One query."""
-    stretch = max(1, int((now - since).total_seconds()) // MOST_POINTS)
-    return list(EquityPoint.objects.raw(_THINNED, [stretch, since]))
+    """Points since then, oldest first, thinned to what a chart can show. One query.
+
+    The oldest of them says how far the points lie apart, so that a young desk keeps each of its own.
+    """
+    return list(EquityPoint.objects.raw(_THINNED, {"now": now, "since": since, "most": MOST_POINTS}))
 
 
 def load_result_since(since: datetime) -> Decimal | None:

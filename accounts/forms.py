@@ -8,6 +8,14 @@ from accounts.registration import SIGNERS
 from markets.fields import choices
 from trading.enums import Platform, SignerKind, TradingState
 
+WALLETS = {
+    SignerKind.EOA: "The key's own wallet (EOA)",
+    SignerKind.PREDICT_ACCOUNT: "Predict smart account",
+    SignerKind.POLY_PROXY: "Polymarket proxy",
+    SignerKind.POLY_SAFE: "Polymarket Safe",
+}
+"""What a person calls each kind of wallet."""
+
 
 def secret_input() -> forms.PasswordInput:
     """An input that never shows what was typed, and that no browser remembers."""
@@ -20,9 +28,9 @@ class WhoForm(forms.Form):
     name = forms.CharField(max_length=64, help_text="What pages and alerts call it.")
     platform = forms.ChoiceField(choices=choices(Platform), label="Venue")
     signer_kind = forms.ChoiceField(
-        choices=choices(SignerKind),
+        choices=[(kind.value, WALLETS[kind]) for kind in SignerKind],
         label="Kind of wallet",
-        help_text="Eoa: the key's own wallet. Else a smart account.",
+        help_text="A smart account also needs its address below.",
     )
     address = forms.CharField(
         max_length=42, required=False, help_text="Only for a smart account; a wallet's own follows from its key."
@@ -33,9 +41,9 @@ class WhoForm(forms.Form):
         """A kind the venue does not have, and a smart account without its address, are told at once."""
         data: dict[str, Any] = super().clean() or {}
         if "platform" in data and "signer_kind" in data:
-            kinds = [kind.value for kind in SIGNERS[Platform(data["platform"])]]
+            kinds = SIGNERS[Platform(data["platform"])]
             if data["signer_kind"] not in kinds:
-                self.add_error("signer_kind", f"This venue has {', '.join(kinds)}.")
+                self.add_error("signer_kind", f"This venue has: {', '.join(WALLETS[kind] for kind in kinds)}.")
             elif data["signer_kind"] != SignerKind.EOA.value and not data.get("address"):
                 self.add_error("address", "Give the smart account's own (deposit) address.")
         return data

@@ -18,6 +18,13 @@ CANCEL_ALL = "cancel_all"
 FLATTEN = "flatten"
 LEVELS = (HEDGE_ONLY, NO_NEW, CANCEL_ALL, FLATTEN)
 """From the mildest to the strictest."""
+LABELS = {
+    HEDGE_ONLY: "Only hedges go on",
+    NO_NEW: "No new order",
+    CANCEL_ALL: "Take every order off its book",
+    FLATTEN: "Sell everything",
+}
+"""What the dashboard calls each."""
 
 CANCELLING = frozenset({CANCEL_ALL, FLATTEN})
 """Levels at which the engine takes every resting order off its book."""

@@ -10,11 +10,13 @@ from PIL import Image, ImageDraw, ImageFont
 from bot.replies import clip, signed
 from trading.values import ZERO
 
-WIDTH, HEIGHT = 800, 420
+WIDTH, HEIGHT = 800, 460
 GROUND, INK, SOFT, LINE = "#10140f", "#e6eae2", "#a0ab9b", "#2a3229"
 GAIN, LOSS = "#6fd08c", "#ff8f85"
-LEFT, RIGHT, TOP, BOTTOM = 70, 780, 92, 262
-MOST_BARS = 10
+LEFT, RIGHT, TOP, BOTTOM = 125, 780, 92, 262
+MOST_BARS = 4
+SMALL = 20
+"""Pixels of the least type: a phone shows the picture at half its size."""
 
 Points = Sequence[tuple[datetime, Decimal | None]]
 
@@ -43,9 +45,9 @@ def _draw_curve(draw: ImageDraw.ImageDraw, points: Points) -> None:
     for mark in (low, (low + high) / 2, high):
         y = _scaled(mark, low, high)
         draw.line((LEFT, y, RIGHT, y), fill=LINE)
-        draw.text((LEFT - 8, y), signed(mark), font=_font(12), fill=SOFT, anchor="rm")
+        draw.text((LEFT - 8, y), signed(mark), font=_font(SMALL), fill=SOFT, anchor="rm")
     if len(known) < 2:
-        draw.text((LEFT + 10, TOP + 70), "The curve begins with the second point.", font=_font(14), fill=SOFT)
+        draw.text((LEFT + 10, TOP + 70), "The curve begins with the second point.", font=_font(SMALL), fill=SOFT)
         return
     start, end = points[0][0], points[-1][0]
     whole = max(1, int((end - start).total_seconds()))
@@ -61,8 +63,8 @@ def _draw_curve(draw: ImageDraw.ImageDraw, points: Points) -> None:
     for piece in pieces:
         if len(piece) > 1:
             draw.line(piece, fill=GAIN if values[-1] >= 0 else LOSS, width=3, joint="curve")
-    draw.text((LEFT, BOTTOM + 6), f"{start:%d %b %H:%M}", font=_font(12), fill=SOFT)
-    draw.text((RIGHT, BOTTOM + 6), f"{end:%d %b %H:%M} UTC", font=_font(12), fill=SOFT, anchor="ra")
+    draw.text((LEFT, BOTTOM + 6), f"{start:%d %b %H:%M}", font=_font(SMALL), fill=SOFT)
+    draw.text((RIGHT, BOTTOM + 6), f"{end:%d %b %H:%M} UTC", font=_font(SMALL), fill=SOFT, anchor="ra")
 
 
 def _draw_bars(draw: ImageDraw.ImageDraw, bars: Sequence[tuple[str, Decimal]]) -> None:
@@ -71,19 +73,25 @@ def _draw_bars(draw: ImageDraw.ImageDraw, bars: Sequence[tuple[str, Decimal]]) -
         return
     most = max(abs(value) for _, value in shown) or Decimal(1)
     step = (RIGHT - 20) // len(shown)
-    middle = 340
-    draw.text((20, 286), "realized by account", font=_font(12), fill=SOFT)
+    middle = 358
+    draw.text((20, 296), "realized by account", font=_font(SMALL), fill=SOFT)
     for number, (name, value) in enumerate(shown):
         x = 20 + number * step
-        height = int(abs(value) / most * 34)
+        height = int(abs(value) / most * 32)
         top, bottom = (middle - height, middle) if value >= 0 else (middle, middle + height)
         draw.rectangle((x + 6, top, x + step - 10, max(bottom, top + 1)), fill=GAIN if value >= 0 else LOSS)
-        draw.text((x + step // 2, 380), signed(value), font=_font(12), fill=INK, anchor="ma")
-        draw.text((x + step // 2, 397), clip(name, 10), font=_font(12), fill=SOFT, anchor="ma")
+        draw.text((x + step // 2, 398), signed(value), font=_font(SMALL), fill=INK, anchor="ma")
+        draw.text((x + step // 2, 424), _fitted(draw, name, step - 6), font=_font(SMALL), fill=SOFT, anchor="ma")
 
 
 def _scaled(value: Decimal, low: Decimal, high: Decimal) -> int:
     return BOTTOM - int((value - low) / (high - low) * (BOTTOM - TOP))
+
+
+def _fitted(draw: ImageDraw.ImageDraw, name: str, width: int) -> str:
+    """The name, cut to what `width` pixels hold."""
+    lengths = range(len(name), 0, -1)
+    return next((cut for n in lengths if draw.textlength(cut := clip(name, n), _font(SMALL)) <= width), "")
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from django.conf import settings
 from django.db.models import Sum
+from django.template.defaultfilters import pluralize
 
 from accounts import equity
 from accounts import querysets as ledger
@@ -65,10 +66,11 @@ def describe(result: Result, now: datetime) -> str:
         f"Result in all: {bold(money(point.profit))} USDT at {point.at:%H:%M:%S} UTC",
         f"Today {money(result.today)} · 24 hours {money(result.day)} · realized {money(point.realized)}",
         f"Equity: {bold(UNKNOWN if point.equity is None else amount(point.equity, 2))} USDT"
-        f" · fees {amount(fees, 2)} · {len(by_market)} markets",
+        f" · fees {amount(fees, 2)} · {len(by_market)} market{pluralize(len(by_market))}",
     ]
     if point.unmarked:
-        lines.append(f"⚠️ {point.unmarked} holdings have no price yet, so the whole is not known.")
+        have = pluralize(point.unmarked, " has,s have")
+        lines.append(f"⚠️ {point.unmarked} holding{have} no price yet, so the whole is not known.")
     if moved:
         lines.append(f"By market, at this moment ({now:%H:%M:%S}):")
     lines += [f"{money(value)} · {esc(clip(titles.get(key) or key, 50))}" for key, value in moved[:5]]

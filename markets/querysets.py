@@ -1,6 +1,6 @@
 """Market rows as sync, pages and the API ask for them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -72,6 +72,11 @@ def load_picks(typed: str, most: int = 20) -> list[Market]:
     rows = Market.objects.filter(MarketFilter.read({"q": typed}).where())
     is_open = Case(When(status=MarketStatus.OPEN.value, then=0), default=1)
     return list(rows.order_by(is_open, "title", "id")[:most])
+
+
+def load_titles(keys: Collection[str]) -> dict[str, str]:
+    """Market key → title, of those that are known. One query."""
+    return dict(Market.objects.filter(pk__in=keys).values_list("pk", "title"))
 
 
 def find_market(typed: str) -> Market | None:

@@ -40,7 +40,7 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     mutual: bool = False
     """Fills on either account of a pair are hedged on the other."""
     markets: tuple[str, ...] = ()
-    """The venue's market ids this strategy hedges; empty means every market."""
+    """The markets this strategy hedges; none chosen means every market."""
     max_order: Decimal | None = None
     """Most shares of one order. Empty: no limit, here and below."""
     max_position: Decimal | None = None
@@ -48,9 +48,11 @@ class DeltaNeutralConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     max_notional_per_day: Decimal | None = None
     """Price × size of the strategy's orders in one UTC day, in collateral."""
     min_price: Decimal = ZERO
+    """The price band: no hedge is sent outside it."""
     max_price: Decimal = ONE
     """The price band: no hedge is sent outside it."""
     dust_deadline_s: int = 300
+    """So long shares too few for the venue's minimum wait before they are rounded up."""
     dust_max_loss: Decimal = Decimal("0.5")
     """Most collateral an over-hedge may put at risk when dust is rounded up at its deadline."""
 

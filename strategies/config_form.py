@@ -132,6 +132,15 @@ class RowForm(forms.Form):
             self.fields[name] = make_field(struct, name, hint, accounts, markets, blank=True)
 
 
+class TitledSelect(forms.SelectMultiple):
+    """A list that tells an option's whole name to who points at it, for names too long for the list."""
+
+    def create_option(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        made: dict[str, Any] = super().create_option(*args, **kwargs)
+        made["attrs"]["title"] = made["label"]
+        return made
+
+
 def make_field(
     struct: type[msgspec.Struct], name: str, hint: Any, accounts: Choices, markets: Choices, *, blank: bool = False
 ) -> forms.Field:
@@ -156,7 +165,7 @@ def make_field(
         return forms.MultipleChoiceField(
             required=False,
             choices=markets,
-            widget=forms.SelectMultiple(attrs={"size": min(8, max(3, len(markets)))}),
+            widget=TitledSelect(attrs={"size": min(8, max(3, len(markets)))}),
             **words,
         )
     raise TypeError(f"{struct.__name__}.{name}: no form field is known for {hint}")

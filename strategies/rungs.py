@@ -42,9 +42,9 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     seconds: int | None = None
     """How long it is tried; only the last rung has no end."""
     max_loss: Decimal | None = None
-    """Its bound, as the strategy's own `max_loss`, which it is when left out."""
+    """Its bound, as the strategy's own max loss, which it is when left out."""
     account: str = ""
-    """For `alternate`: the name of the other hedge account."""
+    """For Alternate: the name of the other hedge account."""
 
 
 def check_ladder(ladder: Sequence[Rung], max_loss: Decimal, *, bounded: bool) -> None:

@@ -1,5 +1,6 @@
 """The whole form of a strategy's page: its name, its typed configuration, its pairs of accounts, the reason."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django import forms
@@ -8,7 +9,7 @@ from django.utils.datastructures import MultiValueDict
 from accounts.models import Account
 from markets.models import Market
 from strategies.config import KINDS
-from strategies.config_form import ConfigForm
+from strategies.config_form import ConfigForm, label_of
 from strategies.control import ControlError, check_pairs
 from strategies.models import Pair, Strategy
 from trading.enums import MarketStatus
@@ -95,9 +96,12 @@ class StrategyForm(forms.Form):
     def described(self) -> list[tuple[str, str]]:
         """(label, value) of every configuration field as saved."""
         initial = self.config_form.initial
-        rows = [(str(f.label), written(initial.get(name))) for name, f in self.config_form.fields.items()]
+        rows = [
+            (str(f.label), written(initial.get(name), dict(getattr(f, "choices", ()))))
+            for name, f in self.config_form.fields.items()
+        ]
         for rows_of in self.config_form.row_sets:
-            told = [" ".join(str(v) for v in row.values()) for row in initial.get(rows_of.name) or []]
+            told = [row_words(row) for row in initial.get(rows_of.name) or []]
             rows.append((rows_of.label, " → ".join(told) or "none"))
         return rows
 
@@ -132,10 +136,19 @@ def offered_markets(chosen: list[str]) -> list[tuple[str, str]]:
     return [(key, f"{title or 'unnamed market'} ({key})") for key, title in {**first, **found, **first}.items()]
 
 
-def written(value: Any) -> str:
-    """A configuration value as a person reads it."""
+def row_words(row: Mapping[str, Any]) -> str:
+    """A row of a list as a person reads it: `wider, seconds 10, max loss 0.12`."""
+    return ", ".join(
+        str(value) if name == "kind" else f"{label_of(name).lower()} {value}" for name, value in row.items()
+    )
+
+
+def written(value: Any, labels: Mapping[Any, str]) -> str:
+    """A configuration value as a person reads it; `labels` are those of its choices, if it has any."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if value in (None, "", [], ()):
         return "not set"
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, list | tuple):
+        return "; ".join(str(labels.get(item, item)) for item in value)
+    return str(labels.get(value, value))

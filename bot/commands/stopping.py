@@ -6,6 +6,7 @@ figures do not come: what it needs is the desk's row and nothing else.
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.template.defaultfilters import pluralize
 
 from accounts import querysets as ledger
 from accounts.levels import CANCEL_ALL, CANCELLING, FLATTEN, HEDGE_ONLY, LEVELS, NO_NEW, is_milder
@@ -98,10 +99,11 @@ def resume(request: Request) -> Reply:
     desk = ledger.load_desk()
     if not desk.stopped:
         return Reply("The desk is not stopped.", is_urgent=True)
+    active = strategies.count_active_strategies()
     text = (
         f"{bold('Trade again?')} ({settings.MODE.value.upper()})\nStopped {age(desk.changed_at, request.now)} ago by "
         f"{esc(desk.changed_by)}: {esc(desk.reason)}\n"
-        f"{strategies.count_active_strategies()} strategies will hedge what is owed at once."
+        f"{active} strateg{pluralize(active, 'y,ies')} will hedge what is owed at once."
     )
     return ask_twice(text, "Trade again", "resume_now", {"reason": request.rest or "from Telegram"}, is_urgent=True)
 
@@ -140,13 +142,15 @@ def _preview(request: Request, level: str) -> str:
             seen = preview_stop(level, request.now)
     except DatabaseError:
         return "⚠️ The figures do not come in time. The stop works without them."
-    resting = f"{seen.resting} orders at the venues, worth {amount(seen.resting_value, 2)} USDT"
+    resting = f"{seen.resting} order{pluralize(seen.resting)} at the venues, worth {amount(seen.resting_value, 2)} USDT"
+    stays = "it stays" if seen.resting == 1 else "they stay"
     lines = [
         f"Orders on their way that will not leave: {seen.held_back}",
-        f"{resting}: {'each will be cancelled' if seen.is_cancelling else 'they stay and may fill'}.",
+        f"{resting}: {'each will be cancelled' if seen.is_cancelling else f'{stays} and may fill'}.",
     ]
     if level == FLATTEN:
-        lines.append(f"{seen.holdings} holdings, {amount(seen.shares)} shares, will be sold.")
+        shares = f"{amount(seen.shares)} share{pluralize(seen.shares)}"
+        lines.append(f"{seen.holdings} holding{pluralize(seen.holdings)}, {shares}, will be sold.")
         if seen.halted_holders:
             lines.append(f"⚠️ Halted, and sold all the same: {esc(', '.join(seen.halted_holders[:10]))}")
         if seen.unreachable_holders:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts import querysets as ledger
-from accounts.levels import CANCEL_ALL, FLATTEN, HEDGE_ONLY, LEVELS, NO_NEW, is_milder
+from accounts.levels import LABELS, LEVELS, NO_NEW, is_milder
 from accounts.stop import lift_stop, pull_stop
 from accounts.stop_preview import StopPreview, preview_stop
 from hedgerow.access import is_fragment, page_for
@@ -27,12 +27,6 @@ from identity.roles import Role
 from strategies import querysets as strategies
 
 PAGE_SOURCE = AuditEntry.Source.PAGE.value
-LABELS = {
-    HEDGE_ONLY: "Only hedges go on",
-    NO_NEW: "No new order",
-    CANCEL_ALL: "Take every order off its book",
-    FLATTEN: "Sell everything",
-}
 
 
 class ReasonForm(forms.Form):

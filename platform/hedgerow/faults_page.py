@@ -5,6 +5,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.defaultfilters import pluralize
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
@@ -53,7 +54,8 @@ def show_faults(request: HttpRequest) -> HttpResponse:
                 after={"rules": [write_rule(rule) for rule in standing]},
                 source=AuditEntry.Source.PAGE.value,
             )
-            messages.success(request, f"{len(standing)} fault rules stand." if standing else "The venue behaves.")
+            stand = f"{len(standing)} fault rule{pluralize(len(standing), ' stands,s stand')}."
+            messages.success(request, stand if standing else "The venue behaves.")
             return redirect("faults")
     except (PaperVenueDown, PaperVenueRefused) as error:
         return render(request, "hedgerow/faults.html", {"down": str(error)}, status=503)

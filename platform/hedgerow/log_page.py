@@ -17,10 +17,12 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from hedgerow.log_api import warehouse
+from hedgerow.log_rows import tell_rows
 from identity.access import is_fragment, page_for
 from identity.roles import Role
 from streams.names import EVENT_STREAMS
 from trading.enums import Platform
+from trading.events import EVENT_TYPES
 from trading.values import text
 from warehouse.clickhouse import OUTAGES
 from warehouse.queries import MOST_ROWS, EventFilter, load_events, load_trades
@@ -44,7 +46,9 @@ class LogForm(forms.Form):
     what = forms.ChoiceField(choices=[("events", "Events"), ("trades", "Trades")], required=False, label="Log")
     text = forms.CharField(max_length=200, required=False, label="Text in the event")
     stream = forms.ChoiceField(choices=[("", "any"), *((name, name) for name in EVENT_STREAMS)], required=False)
-    type = forms.CharField(max_length=64, required=False)
+    type = forms.CharField(
+        max_length=64, required=False, widget=forms.TextInput(attrs={"list": "log-types", "autocomplete": "off"})
+    )
     account = forms.CharField(max_length=64, required=False, label="Account (name or id)")
     market_id = forms.CharField(
         max_length=100,
@@ -62,7 +66,7 @@ class LogForm(forms.Form):
         ),
     )
     platform = forms.ChoiceField(
-        choices=[("", "any"), *((item.value, item.value) for item in Platform)], required=False
+        choices=[("", "any"), *((item.value, item.value) for item in Platform)], required=False, label="Venue"
     )
     span = forms.ChoiceField(
         choices=[("", "all"), ("hour", "last hour"), ("day", "last day"), ("week", "last week")],
@@ -97,6 +101,8 @@ def show_logs(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "found": found,
+        "rows": tell_rows(found.rows),
+        "types": EVENT_TYPES,
         "is_trades": is_trades,
         "now": now,
         "query": request.GET.urlencode(),
@@ -153,7 +159,7 @@ def wanted_of(given: dict[str, Any], now: datetime) -> EventFilter:
     return EventFilter(
         stream="" if is_trades else given["stream"],
         text="" if is_trades else given["text"],
-        type=given["type"],
+        type=given["type"].replace(" ", "_"),
         platform=given["platform"],
         account=given["account"],
         market_id=given["market_id"],

@@ -21,6 +21,7 @@ from identity.roles import Role
 from markets.history import Quote, load_quote_before, warehouse
 from markets.models import Market
 from strategies import querysets as exposures
+from strategies.causes import cause_words
 from strategies.models import Decision
 from strategies.reasons import TEXTS
 from warehouse.clickhouse import OUTAGES
@@ -113,7 +114,7 @@ def steps_of(fill: Fill, order: Order | None, decisions: list[Decision]) -> list
     if order is not None:
         decided = next((d for d in decisions if str(order.pk) in d.orders), None)
         moments += [
-            ("Decided", order.created_at, decided.cause if decided else order.cause),
+            ("Decided", order.created_at, cause_words(decided.cause if decided else order.cause)),
             ("Journaled", order.submitted_at, "the signed bytes are kept before they leave"),
             ("Order left", order.sent_at, "its first byte is on the wire"),
             ("Venue answered", order.answered_at, order.get_status_display()),

@@ -259,6 +259,8 @@ class _Read(msgspec.Struct, kw_only=True):
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _envelope = msgspec.json.Decoder(_Read)
 _decoders: dict[str, msgspec.json.Decoder[Facts]] = {cls.type: msgspec.json.Decoder(cls) for cls in get_args(Facts)}
+EVENT_TYPES = tuple(sorted(_decoders))
+"""Every `type` an envelope may name."""
 
 
 def encode(event: Event) -> bytes:

@@ -20,7 +20,10 @@
       probe.remove();
       return found;
     };
-    const write = (figure) => (figure === null || figure === undefined ? "–" : figure.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 }));
+    const write = (figure) => (figure === null || figure === undefined ? "–" : figure.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 }).replace("-", "−"));
+    const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
+    // The legend tells the point that is pointed at, and the last one while none is.
+    const shown = (u, figure, line, index) => (index === null || index === undefined ? u.data[line].at(-1) : figure);
     const number = (text) => (text === null ? null : Number(text));
 
     const draw = () => {
@@ -36,12 +39,18 @@
       const soft = colour("soft"), ink = getComputedStyle(host).color;
       const grid = { stroke: soft, width: 0.15 };
       // [step in seconds, text, then what a new year, month, day, hour, minute adds]: ISO days and 24 hours, as everywhere.
-    const times = [
-      [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
-      [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
-      [1, ":{ss}", "\n{YYYY}-{MM}-{DD} {HH}:{mm}", null, "\n{MM}-{DD} {HH}:{mm}", null, "\n{HH}:{mm}", null, 1],
-    ];
-    const axis = { stroke: soft, font: "11px system-ui", grid, ticks: grid };
+      // The first label counts as a new year. Among seconds the next minute may stand 50 pixels on, so there it stays short.
+      const times = [
+        [86400, "{MM}-{DD}", "\n{YYYY}", null, null, null, null, null, 1],
+        [60, "{HH}:{mm}", "\n{YYYY}-{MM}-{DD}", null, "\n{MM}-{DD}", null, null, null, 1],
+        [1, ":{ss}", "\n{HH}:{mm}", null, "\n{MM}-{DD} {HH}:{mm}", null, "\n{HH}:{mm}", null, 1],
+      ];
+      const axis = { stroke: soft, font: "11px system-ui", grid, ticks: grid };
+      const figures = (_, ticks, __, ___, step) => {
+        const places = Math.max(Number(host.dataset.places ?? 0), (String(step).split(".")[1] ?? "").length);
+        const digits = { minimumFractionDigits: places, maximumFractionDigits: places };
+        return ticks.map((tick) => tick.toLocaleString("en", digits).replace("-", "−"));
+      };
       plot = new window.uPlot(
         {
           width: host.clientWidth - 16,
@@ -50,18 +59,18 @@
           scales: { x: { time: true }, left: {}, ...(hasRight ? { right: {} } : {}) },
           axes: [
             { ...axis, values: times },
-            { ...axis, scale: "left", size: 70 },
-            ...(hasRight ? [{ ...axis, scale: "right", side: 1, size: 90, grid: { show: false } }] : []),
+            { ...axis, scale: "left", size: 70, values: figures },
+            ...(hasRight ? [{ ...axis, scale: "right", side: 1, size: 90, values: figures, grid: { show: false } }] : []),
           ],
           series: [
-            { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}:{ss}" },
+            { label: "UTC", value: (...point) => moment(shown(...point)) },
             ...lines.map(([, tone, label, side]) => ({
               label,
               scale: side === "2" ? "right" : "left",
               stroke: tone === "ink" ? ink : colour(tone),
               width: side === "2" ? 1 : 1.5,
               dash: side === "2" ? [4, 3] : undefined,
-              value: (_, figure) => write(figure),
+              value: (...point) => write(shown(...point)),
             })),
           ],
         },
@@ -76,8 +85,9 @@
       if (!answer || !answer.ok || answer.redirected) return;
       const points = await answer.json();
       data = [points.at, ...lines.map(([key]) => points[key].map(number))];
-      if (plot && data[0].length > 1) plot.setData(data);
-      else draw();
+      if (!plot || data[0].length < 2) { draw(); return; }
+      plot.setData(data);
+      if (plot.cursor.idx === null || plot.cursor.idx === undefined) plot.setLegend({ idx: null });
     };
 
     let resized = 0;

@@ -161,6 +161,14 @@ def test_wizard_makes_an_account_in_three_steps(admin_client: Client, sealed: No
     assert key(1) not in page
 
 
+def test_wallets_are_named_for_people(admin_client: Client) -> None:
+    assert "The key&#x27;s own wallet (EOA)" in admin_client.get("/accounts/add").content.decode()
+    who = {"step": "0", "name": "one", "platform": "predict", "signer_kind": "poly_safe"}
+    assert "This venue has: The key&#x27;s own wallet (EOA), Predict smart account." in (
+        admin_client.post("/accounts/add", who).content.decode()
+    )
+
+
 def test_wizard_goes_back_with_what_was_given(admin_client: Client) -> None:
     given = {"name": "first", "platform": "predict", "signer_kind": "eoa", "max_order": "50"}
     page = admin_client.post("/accounts/add", {"step": "1", "back": "1", **given}).content.decode()
@@ -210,6 +218,12 @@ def test_right_file_is_checked_then_imported(admin_client: Client, sealed: None,
     assert SealedSecret.objects.count() == 40
     progress = admin_client.get(f"/accounts/import/progress?token={token}").content.decode()
     assert "20 of 20 made" in progress
+
+
+def test_file_of_one_line_is_told_as_one(admin_client: Client, sealed: None, redis_url: str) -> None:
+    file = HEADER + f"one,{key(1)},,,\n"
+    assert "The one line is right" in upload(admin_client, file)
+    assert "1 account is made" in upload(admin_client, file, "import")
 
 
 @pytest.mark.parametrize(
@@ -286,6 +300,7 @@ def test_unknown_orders_show_age_and_evidence(trader_client: Client, now: dateti
     Order.objects.filter(pk=order.pk).update(status="unknown", reason="no answer within 3 s")
     assert [found.pk for found in load_ambiguous(timezone.now(), EVERYTHING)] == [order.pk]
     text = trader_client.get("/orders/?part=ambiguous", headers=FRAGMENT).content.decode()
+    assert "Orders of unknown outcome" in text
     assert "bytes left" in text
     assert "no answer within 3 s" in text
     page = trader_client.get(f"/orders/{order.pk}/").content.decode()

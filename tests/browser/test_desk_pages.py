@@ -45,6 +45,44 @@ def test_chart_is_drawn_under_the_strict_policy(log_in: LogIn, viewer: User) -> 
     expect(page.locator("[aria-current=true]")).to_have_text("week")
 
 
+def test_times_below_the_chart_of_a_young_desk_stand_apart(log_in: LogIn, viewer: User) -> None:
+    make_desk(timezone.now())
+    newest = (timezone.now() - timedelta(minutes=1)).replace(second=10, microsecond=0)
+    EquityPoint.objects.bulk_create(
+        EquityPoint(
+            at=newest - n * timedelta(seconds=25), collateral=10_000, value=0, cost=0, realized=100 - 40 * n, accounts=2
+        )
+        for n in range(9)
+    )
+    page = log_in("viewer")
+    page.add_init_script(DRAWN_WORDS)
+    page.reload()
+    expect(page.locator("#equity-chart canvas")).to_be_visible()
+    legend = page.locator("#equity-chart .u-legend")
+    # The last point, until somebody points at another.
+    expect(legend).to_contain_text(f"{newest:%Y-%m-%d %H:%M:%S}")
+    expect(legend).to_contain_text("10,000.00")
+    words = page.evaluate("window.drawnWords")
+    assert any(word[0].startswith(":") for word in words)
+    assert "−200" in [word[0] for word in words], "a minus sign, as on the tiles"
+    covered = [
+        (one[0], other[0])
+        for n, one in enumerate(words)
+        for other in words[n + 1 :]
+        if one[0] != other[0] and one[2] == other[2] and abs(one[1] - other[1]) < (one[3] + other[3]) / 2
+    ]
+    assert not covered, "no label is printed over another"
+
+
+DRAWN_WORDS = """window.drawnWords = [];
+const fillText = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+  window.drawnWords.push([text, x, y, this.measureText(text).width]);
+  return fillText.apply(this, arguments);
+};"""
+"""Notes every word a canvas shows, with the middle of its place and its width."""
+
+
 def test_curve_is_there_without_javascript(log_in: LogIn, viewer: User) -> None:
     make_desk(timezone.now())
     add_points()

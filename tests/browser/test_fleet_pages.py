@@ -90,6 +90,17 @@ def test_marked_accounts_are_halted(log_in: LogIn, trader: User, desk: None) -> 
     assert Account.objects.filter(state_reason="browser drill").count() == 2
 
 
+def test_all_accounts_are_marked_at_once(log_in: LogIn, trader: User, desk: None) -> None:
+    page = log_in("trader")
+    page.goto("/accounts/")
+    page.check("[aria-label='Mark all accounts shown']")
+    expect(page.locator("#fleet td.tick input:checked")).to_have_count(10)
+    page.uncheck("[aria-label='Mark predict-03']")
+    expect(page.locator("#mark-all")).not_to_be_checked()
+    page.click("text=Go on…")
+    expect(page.locator("h1")).to_have_text("Change 9 accounts")
+
+
 def test_ticket_is_previewed_and_placed(log_in: LogIn, trader: User, desk: None) -> None:
     page = log_in("trader", java_script_enabled=False)
     page.goto("/orders/")

@@ -90,7 +90,7 @@ def test_fill_and_its_hedge_reach_every_page(page: Page, desk: LiveDesk) -> None
         "market": f"/markets/{desk.market_key}/", "events": "/logs/", "trades": "/logs/?what=trades",
     }  # fmt: skip
     tabs = {name: open_tab(page, address) for name, address in addresses.items()}
-    level = tabs["market"].locator(f"#book td:text-is('{FIRST}')")
+    level = tabs["market"].locator(f"#book td:text-is('{FIRST}.00')")
     expect(level).to_have_count(1)
     expect(tabs["desk"].locator("#fills tbody")).to_have_count(0)
     expect(row(tabs["markets"], "#markets", desk.market_key, JUST_NOW)).to_have_count(0)
@@ -110,8 +110,8 @@ def test_fill_and_its_hedge_reach_every_page(page: Page, desk: LiveDesk) -> None
     see(tabs["markets"], ("#markets", desk.market_key, JUST_NOW))
     see(tabs["market"], ("#book",))
     expect(level).to_have_count(0, timeout=PATIENCE_MS)
-    see(tabs["events"], ("#rows", "fill_settled", HEDGE), ("#rows", "exposure_changed"))
-    see(tabs["trades"], ("#rows", PRIMARY, "fill", "buy yes", FIRST), ("#rows", HEDGE, "fill_settled", "buy no", FIRST))
+    see(tabs["events"], ("#rows", "fill settled", HEDGE), ("#rows", "exposure changed"))
+    see(tabs["trades"], ("#rows", PRIMARY, "fill", "buy yes", FIRST), ("#rows", HEDGE, "fill settled", "buy no", FIRST))
 
 
 def test_fill_that_waits_is_seen_and_its_trace_gets_the_hedge(page: Page, desk: LiveDesk) -> None:
@@ -135,7 +135,7 @@ def test_fill_that_waits_is_seen_and_its_trace_gets_the_hedge(page: Page, desk: 
     see(tabs["desk"], ("#fills", PRIMARY, SECOND, "Filled"))
     see(tabs["orders"], ("#orders", HEDGE, OWED, "Filled"))
     see(tabs["strategies"], ("#strategies", "demo", "Active", DUST))
-    see(tabs["strategy"], ("#decisions", PRIMARY, OWED, "sweep:"))
+    see(tabs["strategy"], ("#decisions", PRIMARY, OWED, "looked at again"))
 
 
 def switch(page: Page, strategy: str, what: str) -> None:

@@ -91,6 +91,11 @@ def test_chart_gets_few_points_of_many(now: datetime) -> None:
     assert points[-1].at == now, "the newest is never thinned away"
 
 
+def test_chart_of_a_young_desk_keeps_every_point(now: datetime) -> None:
+    make_points(now, 9, timedelta(seconds=30))
+    assert len(load_equity(now - timedelta(days=1), now)) == 9
+
+
 def test_result_since_is_last_less_first(now: datetime) -> None:
     assert load_result_since(now - timedelta(hours=1)) is None
     make_points(now, 10, timedelta(minutes=1))

@@ -10,6 +10,8 @@ import pytest
 from django.test import Client
 
 from hedgerow.log_page import SHOWN, cell
+from hedgerow.log_rows import summary_of
+from markets.models import Market
 from tests.log_rows import own_record, write_fills
 
 FRAGMENT = {"HX-Request": "true"}
@@ -40,6 +42,33 @@ def test_logs_are_searched_and_paged(viewing: Client, record: str) -> None:
     part = viewing.get("/logs/?what=trades", headers=FRAGMENT)
     assert b"<html" not in part.content
     assert part.content.count(b"account0") == SHOWN // 2
+
+
+def test_event_is_told_in_words(viewing: Client, record: str) -> None:
+    Market.objects.create(id="predict:123", platform="predict", market_id="123", title="Northport vs Eastvale")
+    write_fills(record, 1)
+    page = viewing.get("/logs/").content.decode()
+    assert "<summary>buy yes, price 0.55, shares 1</summary>" in page
+    assert ">Northport vs Eastvale</td>" in page
+    assert 'title="Northport vs Eastvale (predict:123)"' in page
+    assert "<option>fill_settled</option>" in page, "types are offered"
+    assert ">Northport vs Eastvale</td>" in viewing.get("/logs/?what=trades").content.decode()
+    assert viewing.get("/logs/?type=fill settled").context["found"].rows == []
+    assert b"<time" in viewing.get("/logs/?type=fill").content
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ('{"account_id":"a","what":"state","value":"halted"}', "state halted"),
+        ('{"primary":40.10000000000000000001,"rung":0,"reason":""}', "primary 40.10000000000000000001, rung 0"),
+        ('{"address":"0xab","tags":["maker","two"]}', "address 0xab, tags maker two"),
+        ('{"order_hash":"0xab"}', "nothing more"),
+        ("no JSON", "no JSON"),
+    ],
+)
+def test_summary_says_what_no_column_says(data: str, words: str) -> None:
+    assert summary_of(data) == words
 
 
 @pytest.mark.parametrize("what", ["events", "trades"])

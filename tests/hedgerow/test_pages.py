@@ -186,9 +186,23 @@ def test_shares_show_only_digits_that_count(value: str, text: str) -> None:
     assert figures.shares(Decimal(value)) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"), [("21", "21.00"), ("36.99", "36.99"), ("0.4223", "0.4223"), ("0", "0.00"), ("-3", "−3.00")]
+)
+def test_points_of_a_column_stand_below_each_other(value: str, text: str) -> None:
+    assert figures.shares(Decimal(value), 2) == text
+    assert figures.signed_shares(Decimal(value), 2) == (text if value in ("0", "-3") else f"+{text}")
+
+
 @pytest.mark.parametrize(("value", "text"), [("0.5", "0.50"), ("0.55", "0.55"), ("0.123", "0.123"), ("1", "1.00")])
 def test_prices_show_at_least_cents(value: str, text: str) -> None:
     assert figures.price(Decimal(value).quantize(Decimal("1e-18"))) == text
+
+
+def test_times_of_another_day_carry_their_day(now: datetime) -> None:
+    assert f">{now:%H:%M:%S}." in figures.clock(now)
+    before = now - timedelta(days=1)
+    assert f">{before:%Y-%m-%d %H:%M:%S}." in figures.clock(before)
 
 
 def test_ages_are_in_their_largest_unit() -> None:

@@ -74,6 +74,24 @@ def test_every_field_of_the_struct_is_asked_for(kind: str) -> None:
     assert form.lists["ladder"].forms[0].fields.keys() == hints(Rung).keys()
 
 
+def test_configuration_is_told_in_words(trader_client: Client, rows: DeskRows) -> None:
+    market = rows.markets[0]
+    ladder = [{"kind": "join", "seconds": 10}, {"kind": "wider", "max_loss": "0.30"}]
+    rows.strategy.config = {"markets": [market.market_id, "4711"], "ladder": ladder}
+    rows.strategy.save()
+    page = trader_client.get(f"/strategies/{rows.strategy.pk}/").content.decode()
+    assert f"{market.title} ({market.market_id}); unnamed market (4711)</dd>" in page
+    assert "join, seconds 10 → wider, max loss 0.30</dd>" in page
+    assert ">Complement</dd>" in page
+    assert "Delta neutral, version" in page
+    form = trader_client.get(f"/strategies/{rows.strategy.pk}/edit").content.decode()
+    assert f'title="{market.title} ({market.market_id})"' in form, "a name too long for the list"
+    assert form.index("Primary: its fills are hedged") < form.index("pair-0-primary")
+    assert "leave both empty" in form
+    assert "leave both empty" not in trader_client.get("/strategies/new").content.decode()
+    assert "`" not in form, "no hint speaks the configuration's own language"
+
+
 def test_help_is_the_structs_own_word() -> None:
     assert docs_of(DeltaNeutralConfig)["ratio"] == "Shares hedged per primary share."
     assert docs_of(Rung)["seconds"].startswith("How long it is tried")

@@ -1,6 +1,6 @@
 """How figures are written on every page: exact decimals, a sign where it matters, ages in words. Never float."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from django import template
@@ -16,20 +16,24 @@ NOTHING = "\N{EN DASH}"
 
 
 @register.filter
-def shares(value: Decimal | None) -> str:
-    """A size: at most four decimals shown, none that say nothing. `1,250` `0.5` `−3`."""
+def shares(value: Decimal | None, places: int = 0) -> str:
+    """A size: at most four decimals shown, none that say nothing. `1,250` `0.5` `−3`.
+
+    In a column at least `places` are shown, so that points stand below each other: `shares:2` is `21.00` over `36.99`.
+    """
     if value is None:
         return NOTHING
     rounded = value.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN)
-    text = f"{abs(rounded):,f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
+    whole, _, cut = f"{abs(rounded):,f}".partition(".")
+    cut = cut.rstrip("0").ljust(places, "0")
+    text = f"{whole}.{cut}" if cut else whole
     return f"{MINUS}{text}" if rounded < 0 else text
 
 
 @register.filter
-def signed_shares(value: Decimal | None) -> str:
+def signed_shares(value: Decimal | None, places: int = 0) -> str:
     """A size with its sign, also when positive. Zero has none."""
-    return f"+{shares(value)}" if value is not None and value > 0 else shares(value)
+    return f"+{shares(value, places)}" if value is not None and value > 0 else shares(value, places)
 
 
 @register.filter
@@ -103,10 +107,13 @@ def age(moment: datetime | None) -> str | SafeString:
 
 @register.filter
 def clock(moment: datetime | None) -> str | SafeString:
-    """The time of day in UTC to the millisecond."""
+    """The time of day in UTC to the millisecond; with its day when that is not today."""
     if moment is None:
         return NOTHING
-    text = moment.astimezone(timezone.get_default_timezone()).strftime("%H:%M:%S.%f")[:-3]
+    there = moment.astimezone(UTC)
+    text = there.strftime("%H:%M:%S.%f")[:-3]
+    if there.date() != timezone.now().date():
+        text = f"{there:%Y-%m-%d} {text}"
     return format_html('<time datetime="{}" title="{}">{}</time>', moment.isoformat(), _full(moment), text)
 
 

@@ -81,6 +81,7 @@ FIRST_MARKETS = [
         category_slug="ether-mid-2027",
         tags=["Crypto"],
         fair_price="0.31",
+        ends_at="2027-07-01T00:00:00.000Z",
     ),
     MarketSpec(
         id=9003,
@@ -120,6 +121,7 @@ FIRST_MARKETS = [
         tags=["Politics", "Economy"],
         is_yield_bearing=True,
         fair_price="0.64",
+        ends_at="2027-04-01T00:00:00.000Z",
     ),
     MarketSpec(
         id=9007,
