@@ -153,7 +153,7 @@ def control_strategy(request: HttpRequest, strategy_id: UUID, what: str) -> Http
         "what": what,
         "form": form,
         "pairs": [pair for pair in querysets.load_pairs(strategy.pk) if pair.enabled],
-        "open": querysets.count_open_exposures(strategy.pk),
+        "owed": querysets.load_owed(strategy.pk),
         "is_active": strategy.state == TradingState.ACTIVE.value,
     }
     return render(request, "strategies/control.html", context)
