@@ -240,7 +240,7 @@ def test_wishes_are_changed_by_words_and_buttons(bot: BotThread, link: Link, vie
 
 def test_summary_comes_once_a_day_with_a_picture(bot: BotThread, link: Link, viewer: User, desk: DeskRows) -> None:
     now = timezone.now()
-    for at, realized in ((now - timedelta(hours=3), "-1.5"), (now, "2")):
+    for at, realized in ((now - timedelta(hours=25), "-1.5"), (now, "2")):
         EquityPoint.objects.create(at=at, collateral=100, value=0, cost=0, realized=Decimal(realized), accounts=2)
     person = link(viewer)
     chat = TelegramChat.objects.get()
