@@ -307,6 +307,7 @@ def test_every_kind_of_alert_has_a_switch() -> None:
     [
         ("unreconciled:{account}", "predict-01", 1, False),
         ("hedge_rejected:{exposure}", "delta neutral: predict-01 in predict:100", 2, False),
+        ("hedge_rejected:{exposure}", "delta neutral: predict-01 in Who wins: predict-05, or not?", 2, False),
         ("order_unknown:{order}", "an order", 1, True),
         ("imbalance:x", "predict-01 in predict:100", 1, False),
         ("engine_missing:engine", "the desk", 0, False),
