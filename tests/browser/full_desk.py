@@ -33,7 +33,7 @@ def make_full_desk() -> DeskRows:
     Account.objects.filter(name="predict-04").update(connection="unavailable")
     newest = Order.objects.order_by("-created_at").values_list("pk", flat=True)[1]
     Order.objects.filter(pk=newest).update(
-        status="unknown", reason="no answer within 3 s", created_at=now - timedelta(minutes=9)
+        status="unknown", reason="no answer within 3 s", attempts=1, created_at=now - timedelta(minutes=9)
     )
     for number, (filled, status) in enumerate((("40", "filled"), ("12", "cancelled"), ("5", "partially_filled"))):
         at = now - timedelta(minutes=7, seconds=number)
