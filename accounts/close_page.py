@@ -1,7 +1,7 @@
 """Closing accounts from the pages: what it comes to, a reason, the orders, and how far they are.
 
-The plan is `accounts.closing`'s; nothing is ordered by looking, and nothing with a slippage whose prices were not shown.
-The same address shows the progress afterwards.
+The plan is `accounts.closing`'s; nothing is ordered by looking, and nothing at a slippage whose prices were not
+shown. The same address shows the progress afterwards.
 """
 
 from dataclasses import dataclass

@@ -70,7 +70,8 @@ def load_steps() -> list[Step]:
         ),
         Step(
             "Rehearse",
-            "makes fills, breaks things, and audits that every share was hedged once. Ticked once a hedge has left here.",
+            "makes fills, breaks things, and audits that every share was hedged once. "
+            "Ticked once a hedge has left here.",
             hedged,
             ("Orders", f"{reverse('orders')}?origin=strategy"),
             "manage.py rehearse --fills 500",
