@@ -15,9 +15,9 @@ from accounts.models import Account, Desk, Order
 from accounts.order_lists import IN_FLIGHT_NAMES
 from accounts.states import change_desk_state, change_market_limit, change_venue_state
 from accounts.stop import lift_stop, pull_stop
-from accounts.stop_preview import SENTENCES, preview_stop
+from accounts.stop_preview import SENTENCES, preview_levels
 from identity.admin_actions import Apply, Given, ReasonedAction, ReasonForm
-from identity.back_office import ADMIN_SOURCE, counted, person_of, plain
+from identity.back_office import ADMIN_SOURCE, cents, counted, person_of, plain
 from identity.roles import Role
 from markets.fields import choices
 from markets.models import Market, MarketLimit, VenueState
@@ -47,11 +47,11 @@ class LevelForm(ReasonForm):
 
 def tell_levels(desk: Desk, given: Given) -> Iterable[str]:
     """What there is at this moment, and what each level would touch of it. What a level means stands at its choice."""
-    previews = [preview_stop(level) for level in LEVELS]
+    previews = preview_levels()
     one = previews[0]
     yield (
         f"At the venues, resting or of unknown outcome: {counted(one.resting, 'order')},"
-        f" {plain(one.resting_value)} in collateral left of {'it' if one.resting == 1 else 'them'}"
+        f" {cents(one.resting_value)} in collateral left of {'it' if one.resting == 1 else 'them'}"
         if one.resting
         else "At the venues, resting or of unknown outcome: no orders"
     )
@@ -74,7 +74,7 @@ def stop(request: HttpRequest, desk: Desk, given: Given) -> str:
     """Pull it. A milder level than the one in force is refused with a ValueError."""
     receipt = pull_stop(given["level"], person_of(request), given["reason"], source=ADMIN_SOURCE)
     confirmed = counted(len(receipt.confirmed), "engine")
-    told = f"Stopped at {receipt.level}: {confirmed} confirmed after {receipt.waited_ms} ms."
+    told = f"Stopped, {TITLES.get(receipt.level, receipt.level)}: {confirmed} confirmed after {receipt.waited_ms} ms."
     silent = ", ".join(receipt.expired)
     return f"{told} These gave no word, and their leases have run out: {silent}." if silent else told
 

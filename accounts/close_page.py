@@ -1,6 +1,7 @@
 """Closing accounts from the pages: what it comes to, a reason, the orders, and how far they are.
 
-The plan is `accounts.closing`'s; nothing is ordered by looking. The same address shows the progress afterwards.
+The plan is `accounts.closing`'s; nothing is ordered by looking, and nothing at a slippage whose prices were not
+shown. The same address shows the progress afterwards.
 """
 
 from dataclasses import dataclass
@@ -32,13 +33,16 @@ from identity.roles import Role
 from markets.models import Market, market_key
 from trading.commands import PlaceOrder
 from trading.enums import OrderOrigin
+from trading.fees import taker_fee
 from trading.orders import TERMINAL
-from trading.values import ZERO
+from trading.values import ZERO, exact, text
 
 PAGE_SOURCE = AuditEntry.Source.PAGE.value
 MOST_ACCOUNTS = 50
 """Each account's books are read from its venue while the person waits."""
 FOLLOWED = timedelta(hours=1)
+SLIPPAGE = Decimal("0.05")
+"""What is planned with until the person types another."""
 ENDED = sorted(status.value for status in TERMINAL)
 
 
@@ -46,8 +50,8 @@ class CloseForm(forms.Form):
     """How far below the bid it may sell, and why."""
 
     max_slippage = forms.DecimalField(
-        min_value=Decimal(0), max_value=Decimal("0.5"), max_digits=38, decimal_places=18, initial=Decimal("0.05"),
-        label="Slippage", help_text="Most below the best bid, per share.",
+        min_value=Decimal(0), max_value=Decimal("0.5"), max_digits=38, decimal_places=18, initial=SLIPPAGE,
+        label="Slippage", help_text="Most below the best bid, in USDT per share.",
     )  # fmt: skip
     reason = forms.CharField(
         min_length=3, max_length=200, label="Why?", widget=forms.TextInput(attrs={"autocomplete": "off"})
@@ -60,8 +64,13 @@ class Plan:
 
     account: Account
     closing: Closing
-    sales: list[tuple[str, PlaceOrder]]
-    """The sales with their markets' titles."""
+    sales: list[tuple[str, PlaceOrder, Decimal]]
+    """The sales, each with its market's title and the least it brings in collateral, a taker's fee taken off."""
+
+    @property
+    def brings(self) -> Decimal:
+        """The least they bring together, in collateral."""
+        return sum((brings for _, _, brings in self.sales), ZERO)
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,10 @@ class Progress:
 @require_http_methods(["GET", "POST"])
 @page_for(Role.TRADER, keeps_scope=True)
 def close_accounts(request: HttpRequest) -> HttpResponse:
-    """The plan for the accounts named; on POST with `confirm` it is carried out, then followed at the same address."""
+    """The plan for the accounts named; on POST with `confirm` it is carried out, then followed at the same address.
+
+    With another slippage than the one shown, as with `check`, the new prices are shown first.
+    """
     given = request.POST if request.method == "POST" else request.GET
     seen = in_scope(Account.objects.all(), visitor_of(request), "")
     accounts = list(seen.filter(pk__in=read_ids(given.getlist("account"))).order_by("name")[:MOST_ACCOUNTS])
@@ -97,20 +109,27 @@ def close_accounts(request: HttpRequest) -> HttpResponse:
         return redirect("accounts")
     if since := read_since(request.GET.get("since", "")):
         return follow(request, accounts, since)
-    form = CloseForm(request.POST if "confirm" in request.POST else None)
-    valid = form.is_valid()
-    slippage = form.cleaned_data["max_slippage"] if valid else Decimal("0.05")
-    reason = form.cleaned_data["reason"] if valid else ""
+    form = CloseForm(request.POST if {"confirm", "check"} & request.POST.keys() else None)
+    is_valid = form.is_valid()
+    typed = form.cleaned_data if form.is_bound else {}
+    slippage, reason = typed.get("max_slippage", SLIPPAGE), typed.get("reason", "")
+    is_seen = request.POST.get("seen") == text(slippage)
     plans = [make_plan(account, slippage, reason) for account in accounts]
-    if not valid:
-        return render(request, "accounts/close.html", {"plans": plans, "form": form})
+    if not is_valid or not is_seen or "check" in request.POST:
+        context = {
+            "plans": plans,
+            "form": form,
+            "seen": text(slippage),
+            "is_looked_again": form.is_bound and "max_slippage" in typed,
+        }
+        return render(request, "accounts/close.html", context)
     began = timezone.now()
     refused: list[str] = []
     for plan in plans:
         sold = carry_out(plan.closing, person_of(request), reason, source=PAGE_SOURCE)
         refused += [f"{plan.account.name}, {one.sale.market_id}: {one.refusal}" for one in sold if one.refusal]
-    for text in refused:
-        messages.error(request, f"Not ordered: {text}.")
+    for told in refused:
+        messages.error(request, f"Not ordered: {told}.")
     query = urlencode({"account": [str(account.pk) for account in accounts], "since": began.isoformat()}, doseq=True)
     return redirect(f"{reverse('accounts-close')}?{query}")
 
@@ -118,8 +137,14 @@ def close_accounts(request: HttpRequest) -> HttpResponse:
 def make_plan(account: Account, slippage: Decimal, reason: str) -> Plan:
     """What closing the account comes to at this moment; reads its markets' books from the venue."""
     closing: Closing = async_to_sync(load_closing)(account, slippage, reason)
-    titles = {str(pk): str(market) for pk, market in Market.objects.in_bulk(map(key_of, closing.sales)).items()}
-    return Plan(account, closing, [(titles.get(key_of(sale), sale.market_id), sale) for sale in closing.sales])
+    markets = Market.objects.in_bulk(map(key_of, closing.sales))
+    sales = []
+    for sale in closing.sales:
+        market = markets[key_of(sale)]
+        with exact():
+            fee, _ = taker_fee(sale.action, sale.price, sale.shares, market.fee_rate_bps)
+            sales.append((str(market), sale, sale.price * sale.shares - fee))
+    return Plan(account, closing, sales)
 
 
 def key_of(sale: PlaceOrder) -> str:

@@ -119,7 +119,7 @@ class Check:
 
     async def _balance(self) -> str:
         balance = await self._open_client().fetch_balance()
-        return f"{balance.total.normalize():f} USDT, of which {balance.reserved.normalize():f} reserved by open orders."
+        return f"{balance.total:,.2f} USDT, of which {balance.reserved:,.2f} USDT is reserved by open orders."
 
     async def _positions(self) -> str:
         count = len(await self._open_client().fetch_positions())

@@ -4,13 +4,13 @@ A position's mark is its market's payout once resolved, before that the price of
 No venue is asked, so a point costs one statement at any size.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from django.db import connection
 
 from accounts.models import EquityPoint
+from trading.values import ZERO
 
 MOST_POINTS = 400
 """A chart is never given more; the last point of each stretch stands for it."""
@@ -103,17 +103,17 @@ def load_equity(since: datetime, now: datetime) -> list[EquityPoint]:
 
 
 def load_result_since(since: datetime) -> Decimal | None:
-    """How the result moved from the first point since then to the last; None when either is unknown. Two queries."""
-    points = EquityPoint.objects.filter(at__gte=since)
-    return moved([point for point in (points.order_by("at").first(), points.order_by("-at").first()) if point])
+    """How the result has moved since then; None when there is no point since, or a result is unknown. Two queries."""
+    last = EquityPoint.objects.filter(at__gte=since).order_by("-at").first()
+    return None if last is None else load_moved(since, last)
 
 
-def moved(points: Sequence[EquityPoint]) -> Decimal | None:
-    """The result of the last point less that of the first."""
-    if not points:
-        return None
-    first, last = points[0].profit, points[-1].profit
-    return None if first is None or last is None else last - first
+def load_moved(since: datetime, last: EquityPoint) -> Decimal | None:
+    """`last`'s result less that of the last point before `since`: what came between that point and the first one after
+    it counts. A desk with none began since then, from nothing. None when a result is unknown. One query."""
+    before = EquityPoint.objects.filter(at__lt=since).order_by("-at").first()
+    began = ZERO if before is None else before.profit
+    return None if began is None or last.profit is None else last.profit - began
 
 
 def load_latest_point_at() -> datetime | None:

@@ -18,7 +18,7 @@ SENTENCES = {
     "hedge_only": "Hedges still leave. Nothing anybody else asks for does. Resting orders stay.",
     "no_new": "No order leaves. Resting orders stay at the venue and may still fill.",
     "cancel_all": "No order leaves, and every resting order is taken off its book.",
-    "flatten": "Every resting order is taken off its book and every holding is sold, at up to 0.10 below its bid.",
+    "flatten": "Every resting order is taken off its book and every holding is sold, at up to 0.10 USDT below its bid.",
 }
 _FLYING = sorted(status.value for status in IN_FLIGHT)
 _UNSENT = [OrderStatus.INITIALIZED.value, OrderStatus.SUBMITTED.value]
@@ -66,29 +66,79 @@ class StopProgress:
     is_done: bool
 
 
+@dataclass(frozen=True)
+class _Count:
+    """All that the levels' previews are made of, as it stood at one moment."""
+
+    engines: tuple[str, ...]
+    unsent: int
+    unsent_others: int
+    """Of those, the ones that are no hedge."""
+    resting: int
+    resting_value: Decimal
+    holdings: int
+    shares: Decimal
+    halted_holders: tuple[str, ...]
+    unreachable_holders: tuple[str, ...]
+
+
 def preview_stop(level: str, now: datetime | None = None) -> StopPreview:
     """Raises ValueError for an unknown level."""
     if level not in LEVELS:
         raise ValueError(f"no stop level {level!r}; known: {', '.join(LEVELS)}")
-    unsent = Order.objects.filter(status__in=_UNSENT)
-    if level == HEDGE_ONLY:
-        unsent = unsent.exclude(_HEDGES)
-    at_venue = Order.objects.filter(status__in=_FLYING).exclude(status__in=_UNSENT)
-    told = at_venue.order_by().aggregate(count=Count("id"), value=Sum(F("price") * (F("size") - F("filled"))))
-    held = Position.objects.filter(size__gt=0) if level == FLATTEN else Position.objects.none()
+    return _preview(level, _count(now or timezone.now()))
+
+
+def preview_levels(now: datetime | None = None) -> list[StopPreview]:
+    """Every level, from the mildest to the strictest. All come from one count, so that none contradicts another."""
+    counted = _count(now or timezone.now())
+    return [_preview(level, counted) for level in LEVELS]
+
+
+def _count(now: datetime) -> _Count:
+    """Five queries; the orders are counted by one of them."""
+    unsent = Q(status__in=_UNSENT)
+    orders = (
+        Order.objects.filter(status__in=_FLYING)
+        .order_by()
+        .aggregate(
+            unsent=Count("id", filter=unsent),
+            others=Count("id", filter=unsent & ~_HEDGES),
+            resting=Count("id", filter=~unsent),
+            value=Sum(F("price") * (F("size") - F("filled")), filter=~unsent),
+        )
+    )
+    held = Position.objects.filter(size__gt=0)
+    holding = held.order_by().aggregate(count=Count("id"), shares=Sum("size"))
     holders = Account.objects.filter(positions__in=held).order_by("name").distinct()
+    return _Count(
+        engines=tuple(lease.name for lease in load_fresh_leases(now)),
+        unsent=orders["unsent"],
+        unsent_others=orders["others"],
+        resting=orders["resting"],
+        resting_value=orders["value"] or ZERO,
+        holdings=holding["count"],
+        shares=holding["shares"] or ZERO,
+        halted_holders=tuple(holders.filter(state=TradingState.HALTED.value).values_list("name", flat=True)),
+        unreachable_holders=tuple(holders.filter(is_unreachable()).values_list("name", flat=True)),
+    )
+
+
+def _preview(level: str, counted: _Count) -> StopPreview:
+    """What of the count concerns the level: holdings only when it flattens."""
+    sells = level == FLATTEN
     return StopPreview(
         level=level,
         sentence=SENTENCES[level],
-        engines=tuple(lease.name for lease in load_fresh_leases(now or timezone.now())),
-        held_back=unsent.count(),
-        resting=told["count"],
-        resting_value=told["value"] or ZERO,
+        engines=counted.engines,
+        held_back=counted.unsent_others if level == HEDGE_ONLY else counted.unsent,
+        resting=counted.resting,
+        resting_value=counted.resting_value,
         is_cancelling=level in CANCELLING,
-        holdings=held.count(),
-        shares=held.order_by().aggregate(total=Sum("size"))["total"] or ZERO,
-        halted_holders=tuple(holders.filter(state=TradingState.HALTED.value).values_list("name", flat=True)),
-        unreachable_holders=tuple(holders.filter(is_unreachable()).values_list("name", flat=True)),
+        holdings=counted.holdings if sells else 0,
+        shares=counted.shares if sells else ZERO,
+        halted_holders=counted.halted_holders if sells else (),
+        unreachable_holders=counted.unreachable_holders if sells else (),
     )
 
 

@@ -42,7 +42,7 @@ class TicketForm(forms.Form):
     )
     side = forms.ChoiceField(choices=choices(Outcome), label="Outcome")
     action = forms.ChoiceField(choices=choices(Action))
-    price = forms.DecimalField(max_digits=38, decimal_places=18, label="Limit price")
+    price = forms.DecimalField(max_digits=38, decimal_places=18, label="Limit price, USDT per share")
     shares = forms.DecimalField(max_digits=38, decimal_places=18)
     order_type = forms.ChoiceField(choices=choices(OrderType), label="Type", initial=OrderType.LIMIT.value)
     post_only = forms.BooleanField(required=False, label="Only as a maker")
@@ -152,5 +152,5 @@ def find_warnings(command: PlaceOrder, account: Account, desk: Desk, notional: D
         found.append(f"Its largest order is {account.max_order.normalize():f} shares: the engine will deny it.")
     free = account.collateral - account.reserved
     if command.action is Action.BUY and notional > free:
-        found.append(f"It needs {notional:.2f}, and the account has {free:.2f} free as of its last balance.")
+        found.append(f"It needs {notional:.2f} USDT, and the account has {free:.2f} free as of its last balance.")
     return found

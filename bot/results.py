@@ -38,11 +38,12 @@ def load_point(now: datetime) -> EquityPoint:
 
 
 def load_result(now: datetime) -> Result:
-    """Four queries at most."""
+    """Five queries at most."""
     point = load_point(now)
+    if not EquityPoint.objects.exists():
+        return Result(point, None, None)  # nobody ever measured: when it began is not known
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-    first = [EquityPoint.objects.filter(at__gte=since).order_by("at").first() for since in (midnight, now - DAY)]
-    today, day = (None if start is None else equity.moved([start, point]) for start in first)
+    today, day = (equity.load_moved(since, point) for since in (midnight, now - DAY))
     return Result(point, today, day)
 
 

@@ -1,6 +1,7 @@
 """What events are about, in rows: a market's title, the accounts and the order behind an alert.
 
-An alert carries its subject as words; its key and those words name the rows.
+An alert carries its subject as words; its key and those words name the rows. What follows " in " is a market's title,
+which may say anything: no account is read from it.
 """
 
 import re
@@ -17,7 +18,7 @@ from strategies.models import Exposure
 from trading.events import AlertRaised, Event
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_BETWEEN = re.compile(r": | in |, ")
+_BETWEEN = re.compile(r": |, ")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def _load_alerts(raised: Iterable[AlertRaised]) -> dict[str, About]:
     subjects = {data.alert_id: data.subject for data in raised}
     keyed = {str(pk): key for pk, key in Alert.objects.filter(pk__in=subjects).values_list("pk", "dedup_key")}
     ids = {alert: {UUID(found) for found in _UUID.findall(key)} for alert, key in keyed.items()}
-    names = {alert: set(_BETWEEN.split(subject)) for alert, subject in subjects.items()}
+    names = {alert: set(_BETWEEN.split(subject.partition(" in ")[0])) for alert, subject in subjects.items()}
     every_id = set().union(*ids.values())
     wanted = Q(name__in=set().union(*names.values())) | Q(pk__in=every_id)
     accounts = list(Account.objects.filter(wanted).values_list("pk", "name"))

@@ -16,6 +16,7 @@ from trading.ids import event_id
 from trading.values import text
 
 _NAME = "SELECT name FROM accounts_account WHERE id = %s"
+_TITLE = "SELECT title FROM markets_market WHERE id = %s"
 
 
 def exposure_changed(evaluation: Evaluation, now: datetime) -> Event:
@@ -52,7 +53,7 @@ async def record_warnings(conn: AsyncConnection[Any], evaluations: Iterable[Eval
                 conn,
                 warning.severity,
                 warning.kind,
-                f"{row.strategy_name}: {row.primary_name} in {row.market_key}",
+                f"{row.strategy_name}: {row.primary_name} in {await load_title(conn, row.market_key)}",
                 warning.text,
                 now=now,
                 dedup_key=f"{warning.kind}:{row.id}",
@@ -76,7 +77,7 @@ async def record_reversals(conn: AsyncConnection[Any], fills: Iterable[RecordedF
             conn,
             Severity.WARNING,
             AlertKind.SETTLEMENT_FAILED,
-            f"{name} in {fill.market_key}",
+            f"{name} in {await load_title(conn, fill.market_key)}",
             f"{fill.action} {text(abs(fill.shares))} {fill.outcome} at {text(fill.price)} did not settle and is"
             f" reversed; what it covered is open again (trade {fill.trade_id}).",
             now=now,
@@ -86,3 +87,9 @@ async def record_reversals(conn: AsyncConnection[Any], fills: Iterable[RecordedF
         if event is not None:
             news.append(event)
     return news
+
+
+async def load_title(conn: AsyncConnection[Any], market_key: str) -> str:
+    """What the market is called; its key while it has no title."""
+    row = await (await conn.execute(_TITLE, (market_key,))).fetchone()
+    return row[0] if row is not None and row[0] else market_key

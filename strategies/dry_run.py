@@ -22,7 +22,7 @@ from strategies.handlers.plan import AccountView, HedgeState, PlannedHedge, Wake
 from strategies.handlers.registry import get_handler
 from strategies.models import Strategy
 from strategies.querysets import load_primary_fills
-from strategies.reasons import TEXTS, Reason
+from strategies.reasons import Reason, decision_text
 from trading.enums import Action, MarketStatus, Outcome, TradingState
 from trading.instruments import MarketSpec
 from trading.positions import delta
@@ -171,5 +171,5 @@ def _fill_whole(trial: Trial, leg: PlannedHedge, book: Book, config: DeltaNeutra
 
 
 def _note(trial: Trial, fill: Fill, orders: list[str], reason: Reason | None) -> None:
-    said = TEXTS[reason] if reason is not None else ""
+    said = decision_text(reason, len(orders)) if reason is not None else ""
     trial.steps.append(Step(fill, orders, said))

@@ -126,6 +126,7 @@ def _tell(row: Imbalance, account: Account, now: datetime) -> None:
         f"The venue holds {text(row.at_venue)} {row.outcome}, the ledger says {text(row.in_ledger)}: "
         f"{text(amount)} shares apart in {row.reads} reads."
     )
+    market = Market.objects.filter(pk=row.market_key).first()
     for strategy in _strategies_of(account, row.market_key):
         try:
             config = parse_config(strategy.kind, strategy.config)
@@ -138,7 +139,7 @@ def _tell(row: Imbalance, account: Account, now: datetime) -> None:
         raise_alert(
             Severity.CRITICAL if halts else Severity.WARNING,
             AlertKind.IMBALANCE,
-            f"{account.name} in {row.market_key}",
+            f"{account.name} in {market or row.market_key}",
             said + (f" {strategy.name} is halted." if halts else ""),
             dedup_key=key_of(AlertKind.IMBALANCE, _key(row)),
             now=now,

@@ -28,7 +28,7 @@ from strategies.control import (
 )
 from strategies.dry_run import run_dry
 from strategies.models import Strategy
-from strategies.reasons import TEXTS
+from strategies.reasons import TEXTS, decision_text
 from strategies.strategy_form import ControlForm, StrategyForm
 from trading.enums import TradingState
 
@@ -70,7 +70,7 @@ def show_strategy(request: HttpRequest, strategy_id: UUID) -> HttpResponse:
         context["exposures"] = [(row, rung_word(rungs, row.rung), reason_text(row.reason)) for row in found]
     if not alone or part == "decisions":
         found_decisions = querysets.load_decisions(strategy.pk, DECISIONS_SHOWN)
-        context["decisions"] = [(row, reason_text(row.reason)) for row in found_decisions]
+        context["decisions"] = [(row, decision_text(row.reason, len(row.orders))) for row in found_decisions]
     if alone:
         return render(request, f"strategies/{part}.html", context)
     context["pairs"] = querysets.load_pairs(strategy.pk)
@@ -153,7 +153,7 @@ def control_strategy(request: HttpRequest, strategy_id: UUID, what: str) -> Http
         "what": what,
         "form": form,
         "pairs": [pair for pair in querysets.load_pairs(strategy.pk) if pair.enabled],
-        "open": querysets.count_open_exposures(strategy.pk),
+        "owed": querysets.load_owed(strategy.pk),
         "is_active": strategy.state == TradingState.ACTIVE.value,
     }
     return render(request, "strategies/control.html", context)

@@ -73,6 +73,25 @@ def load_unhedged() -> Unhedged:
     return Unhedged(**found)
 
 
+@dataclass(frozen=True)
+class Owed:
+    """What one strategy's open exposures owe: shares in shares, what is at risk in collateral."""
+
+    exposures: int
+    shares: Decimal
+    at_risk: Decimal
+
+
+def load_owed(strategy_id: uuid.UUID) -> Owed:
+    """Over its exposures that still owe something. One query."""
+    found = Exposure.objects.filter(OPEN, strategy_id=strategy_id).aggregate(
+        exposures=Count("pk"),
+        shares=Coalesce(Sum("unhedged"), Decimal(0), output_field=AmountField()),
+        at_risk=Coalesce(Sum("at_risk"), Decimal(0), output_field=AmountField()),
+    )
+    return Owed(**found)
+
+
 def count_active_strategies() -> int:
     """Strategies that may order something."""
     return Strategy.objects.exclude(state=TradingState.HALTED.value).count()

@@ -78,7 +78,21 @@ TEXTS: dict[Reason, str] = {
     Reason.BELOW_MINIMUM: "What a limit left is below the venue's minimum.",
 }
 
+LEFTOVER: dict[Reason, str] = {
+    Reason.DUST: "Ordered; what is left is too small for the venue's minimum and waits for more.",
+    Reason.NO_PRICE: "Ordered in part; for the rest no price on the grid keeps the pair within its bound.",
+}
+"""What these say of a decision that made an order: they are about what it left."""
+
 
 def text(reason: Reason) -> str:
     """The sentence a person reads for `reason`."""
     return TEXTS[reason]
+
+
+def decision_text(reason: str, orders: int) -> str:
+    """What a person reads of a decision that made so many orders; a reason that is no code is shown as it is."""
+    known = next((code for code in Reason if code.value == reason), None)
+    if known is None:
+        return reason or ("ordered whole" if orders else "nothing to do")
+    return LEFTOVER.get(known, TEXTS[known]) if orders else TEXTS[known]

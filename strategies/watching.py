@@ -88,7 +88,8 @@ def warnings(
     if reason not in _TOLD and not slug and rung is None:
         return ()
     found: list[Warning] = []
-    facts = f"{_readable(figures.unhedged_shares)} shares unhedged, {_readable(figures.dollars_at_risk)} at risk."
+    shares, risk = _readable(figures.unhedged_shares), _readable(figures.dollars_at_risk)
+    facts = f"{shares} shares unhedged, {risk} USDT at risk."
     if reason in _TOLD:
         found.append(Warning(severity=_TOLD[reason], kind=AlertKind(reason.value), text=f"{TEXTS[reason]} {facts}"))
     elif slug:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 from streams.message import Message
-from trading.enums import Outcome, Platform
+from trading.enums import FeeKind, Outcome, Platform
 from trading.events import FILL_EVENTS, Event, Fill, encode
 from warehouse.clickhouse import connect
 from warehouse.writer import Batch, Writer
@@ -35,6 +35,7 @@ def write_fills(url: str, count: int) -> None:
         data = Fill(
             account_id=f"a{n % 2}", account_name=f"account{n % 2}", market_id="123", side=Outcome.YES,
             price=Decimal("0.55"), shares=Decimal(n + 1), order_hash="0xabc", trade_id=f"t{n}",
+            fee=Decimal("0.25"), fee_kind=FeeKind.SHARES,
         )  # fmt: skip
         event = Event(id=UUID(int=n + 1), timestamp=START + timedelta(seconds=n), platform=Platform.PREDICT, data=data)
         batch.add(Message(FILL_EVENTS, f"{n + 1}-0", encode(event)))

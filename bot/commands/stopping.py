@@ -127,8 +127,8 @@ def _count_touched(request: Request) -> str:
             leases, flying = ledger.load_fresh_leases(request.now), ledger.count_in_flight()
             return (
                 f"Engines that must confirm: {len(leases)}\n"
-                f"Strategies that will not hedge: {strategies.count_active_strategies()}\n"
-                f"Accounts that will not trade: {ledger.count_active_accounts()}\n"
+                f"Active strategies: {strategies.count_active_strategies()}\n"
+                f"Active accounts: {ledger.count_active_accounts()}\n"
                 f"Orders still at the venues: {sum(flying.values())}, of them unknown: {flying.get('unknown', 0)}"
             )
     except DatabaseError:

@@ -75,7 +75,7 @@ KINDS: dict[AlertKind, KindFacts] = {
     AlertKind.DUST_OVERDUE: KindFacts(
         "Dust overdue", W, True,
         "Shares too few to hedge wait past their deadline, and rounding up would cost too much.",
-        "Hedge by hand, or allow a larger dust_max_loss.",
+        "Hedge by hand, or allow a larger “Dust max loss” in the strategy.",
     ),
     AlertKind.RUNG_STUCK: KindFacts(
         "Order will not end", W, True,
@@ -141,7 +141,7 @@ KINDS: dict[AlertKind, KindFacts] = {
     AlertKind.DEAD_LETTERS: KindFacts(
         "Dead letters", W, True,
         "Messages could not be handled and were put aside.",
-        "Read them with `manage.py deadletters list`; replay or purge them.",
+        "Read them with `manage.py deadletters list`; replay or purge them, with a reason.",
     ),
     AlertKind.DESK_STOPPED: KindFacts(
         "Emergency stop", C, True,

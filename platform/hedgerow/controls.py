@@ -19,7 +19,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from accounts import querysets as ledger
 from accounts.levels import LABELS, LEVELS, NO_NEW, is_milder
 from accounts.stop import lift_stop, pull_stop
-from accounts.stop_preview import StopPreview, preview_stop
+from accounts.stop_preview import StopPreview, preview_levels
 from hedgerow.access import is_fragment, page_for
 from identity.back_office import person_of
 from identity.models import AuditEntry
@@ -116,8 +116,8 @@ def show(request: HttpRequest, control: str, form: ReasonForm) -> HttpResponse:
         in_force = desk.level if desk.stopped else ""
         chosen = form.data.get("level") or in_force or NO_NEW
         context["levels"] = [
-            Choice(LABELS[level], preview_stop(level, now), level == chosen, is_milder(level, in_force))
-            for level in LEVELS
+            Choice(LABELS[told.level], told, told.level == chosen, is_milder(told.level, in_force))
+            for told in preview_levels(now)
         ]
         context["unknown"] = ledger.count_in_flight().get("unknown", 0)
     if is_fragment(request):

@@ -57,6 +57,7 @@ class TradeRecord(Schema):
     price: Amount
     shares: Amount
     fee: Amount | None
+    fee_kind: Annotated[str, Field(description="What the fee is in: `shares`, `collateral`, or empty without one.")]
     status: str
     order_hash: str
     trade_id: str

@@ -32,8 +32,8 @@ EXPORTED = 50_000
 """Rows of one CSV file at most; its last line says when there are more."""
 EVENT_COLUMNS = ("timestamp", "stream", "type", "platform", "account_name", "market_id", "event_id", "data")
 TRADE_COLUMNS = (
-    "timestamp", "type", "platform", "account_name", "market_id", "action", "side", "price", "shares", "fee", "status",
-    "latency_us", "trade_id", "order_hash", "event_id",
+    "timestamp", "type", "platform", "account_name", "market_id", "action", "side", "price", "shares", "fee",
+    "fee_kind", "status", "latency_us", "trade_id", "order_hash", "event_id",
 )  # fmt: skip
 SPANS = {"": None, "hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}
 

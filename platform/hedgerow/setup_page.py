@@ -24,6 +24,8 @@ class Step:
     text: str
     is_done: bool
     action: tuple[str, str] | None
+    command: str = ""
+    """What to type in a shell; the text goes on from it."""
 
 
 @require_safe
@@ -68,9 +70,11 @@ def load_steps() -> list[Step]:
         ),
         Step(
             "Rehearse",
-            "manage.py rehearse --fills 500 fills, breaks things and audits that every share was hedged once.",
+            "makes fills, breaks things, and audits that every share was hedged once. "
+            "Ticked once a hedge has left here.",
             hedged,
             ("Orders", f"{reverse('orders')}?origin=strategy"),
+            "manage.py rehearse --fills 500",
         ),
         Step(
             "Go live",

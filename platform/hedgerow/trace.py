@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import querysets as ledger
 from accounts.models import Fill, Order
-from hedgerow.desk import FillRow, answer_fill
+from hedgerow.desk import answer_fill
 from identity.access import is_fragment, page_for
 from identity.roles import Role
 from markets.history import Quote, load_quote_before, warehouse
@@ -23,10 +23,11 @@ from markets.models import Market
 from strategies import querysets as exposures
 from strategies.causes import cause_words
 from strategies.models import Decision
-from strategies.reasons import TEXTS
+from strategies.reasons import decision_text
 from warehouse.clickhouse import OUTAGES
 
 WIDTH = 1_000
+CLOSED = "Order closed"
 DECISIONS_SHOWN = 20
 AFTER = timedelta(minutes=10)
 """Decisions of this long after the fill are shown with it."""
@@ -68,7 +69,7 @@ def show_trace(request: HttpRequest, fill_id: int) -> HttpResponse:
         "row": row,
         "legs": [(leg, place(steps_of(fill, leg.order, decisions))) for leg in row.hedges],
         "arrival": place(steps_of(fill, None, decisions)),
-        "decisions": [(decision, told(decision, row)) for decision in decisions],
+        "decisions": [(decision, decision_text(decision.reason, len(decision.orders))) for decision in decisions],
         "ladders": [ladder_of(decision) for decision in decisions if decision.book],
         "quote": None if any(decision.book for decision in decisions) else find_quote(fill.market, first),
         "now": timezone.now(),
@@ -117,8 +118,8 @@ def steps_of(fill: Fill, order: Order | None, decisions: list[Decision]) -> list
             ("Decided", order.created_at, cause_words(decided.cause if decided else order.cause)),
             ("Journaled", order.submitted_at, "the signed bytes are kept before they leave"),
             ("Order left", order.sent_at, "its first byte is on the wire"),
-            ("Venue answered", order.answered_at, order.get_status_display()),
-            ("Order closed", order.closed_at, order.reason),
+            ("Venue answered", order.answered_at, "its answer was read"),
+            (CLOSED, order.closed_at, order.reason or order.get_status_display()),
         ]
     known = sorted(((what, at, note) for what, at, note in moments if at is not None), key=lambda moment: moment[1])
     steps: list[Step] = []
@@ -129,21 +130,16 @@ def steps_of(fill: Fill, order: Order | None, decisions: list[Decision]) -> list
 
 
 def place(steps: list[Step]) -> list[Step]:
-    """The steps on a scale of WIDTH: each bar begins where the step before it ended. Closing is left off the scale."""
-    timed = [step.since_us for step in steps if step.what != "Order closed"]
+    """The steps on a scale of WIDTH: each bar begins where the step before it ended. Closing is left off the scale,
+    and has no bar when it comes after all that is on it."""
+    timed = [step.since_us for step in steps if step.what != CLOSED]
     whole = max(timed[-1] if timed else 0, 1)
     placed = []
     for step in steps:
-        end = min(step.since_us * WIDTH // whole, WIDTH)
-        start = max(end - (step.took_us or 0) * WIDTH // whole, 0)
-        placed.append(Step(step.what, step.at, step.took_us, step.since_us, start, max(end - start, 3), step.note))
+        start, end = (min(us * WIDTH // whole, WIDTH) for us in (step.since_us - (step.took_us or 0), step.since_us))
+        width = 0 if step.what == CLOSED and start == WIDTH else max(end - start, 3)
+        placed.append(Step(step.what, step.at, step.took_us, step.since_us, start, width, step.note))
     return placed
-
-
-def told(decision: Decision, row: FillRow) -> str:
-    """Why the decision was as it was: its reason in words, or that all was ordered."""
-    reason = next((said for code, said in TEXTS.items() if code.value == decision.reason), decision.reason)
-    return reason or ("ordered whole" if decision.orders else "nothing to do")
 
 
 def micros(span: timedelta) -> int:

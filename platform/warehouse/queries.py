@@ -48,6 +48,8 @@ class RecordedTrade:
     price: Decimal
     shares: Decimal
     fee: Decimal | None
+    fee_kind: str
+    """`shares` or `collateral`; empty where there is no fee to tell."""
     status: str
     order_hash: str
     trade_id: str

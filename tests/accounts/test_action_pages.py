@@ -61,7 +61,7 @@ def test_plan_of_closing_orders_nothing(trading: Client, rows: DeskRows) -> None
 
 def test_closing_is_followed_at_its_address(trading: Client, rows: DeskRows) -> None:
     account = rows.pairs[0].primary
-    form = {"account": str(account.pk), "confirm": "1", "max_slippage": "0.05", "reason": "the season is over"}
+    form = {"account": str(account.pk), "confirm": "1", "max_slippage": "0.05", "seen": "0.05", "reason": "it is over"}
     answer = trading.post("/accounts/close", form, follow=True)
     address = answer.redirect_chain[-1][0]
     assert "Done: 0 of 0 closing orders" in answer.content.decode()

@@ -16,8 +16,10 @@ from accounts.registration import change_account_state
 from accounts.states import change_venue_state
 from accounts.stop import pull_stop
 from accounts.stop_preview import load_progress, preview_stop
+from hedgerow.templatetags.figures import money
 from tests.accounts.conftest import address_of, fake_key
 from trading.enums import Action, OrderOrigin, OrderStatus, Outcome, SignerKind, TradingState
+from trading.fees import taker_fee
 from trading.instruments import MarketSpec
 from venues.contract import Credentials, OrderTicket
 from venues.registry import order_signer, venue_client
@@ -199,6 +201,37 @@ async def test_close_all_leaves_the_account_reducing(
     assert (await Order.objects.aget(pk=sold.sale.client_order_id)).origin == "closing"
     await account.arefresh_from_db()
     assert account.state == "reducing"
+
+
+async def test_page_sells_at_no_slippage_it_did_not_show(
+    account: Account, paper: Any, holding: Any, market: MarketSpec, operator: Any, async_client: Any
+) -> None:
+    await holding()
+    await bid(paper, market)
+    await async_client.aforce_login(operator)
+    address = f"/accounts/close?account={account.pk}"
+    fee, _ = taker_fee(Action.SELL, Decimal("0.25"), Decimal(10), market.fee_rate_bps)
+
+    async def look(**given: str) -> str:
+        form = {"account": str(account.pk), "reason": "the season is over", **given}
+        answer = await async_client.post("/accounts/close", form)
+        assert answer.status_code == 200, answer.headers
+        assert not await Order.objects.filter(origin="closing").aexists()
+        return str(answer.content.decode())
+
+    shown = (await async_client.get(address)).content.decode()
+    assert '<td class="number">0.25</td>' in shown
+    assert f"bringing at least {money(Decimal('2.5') - fee)} USDT" in shown
+    assert 'name="seen" value="0.05"' in shown
+    for press, slippage, price in (("check", "0.1", "0.20"), ("confirm", "0.2", "0.10")):
+        again = await look(**{press: "1", "max_slippage": slippage, "seen": "0.05"})
+        assert "nothing is ordered yet" in again
+        assert f'<td class="number">{price}</td>' in again
+        assert f'name="seen" value="{slippage}"' in again
+    assert "This field is required" in await look(confirm="1", max_slippage="0.2", seen="0.2", reason="")
+    form = {"account": str(account.pk), "reason": "over", "confirm": "1", "max_slippage": "0.20", "seen": "0.2"}
+    assert (await async_client.post("/accounts/close", form)).status_code == 302
+    assert (await Order.objects.aget(origin="closing")).price == Decimal("0.1")
 
 
 async def test_closing_order_may_not_open(room: Any, account: Account) -> None:

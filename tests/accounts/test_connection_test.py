@@ -70,7 +70,7 @@ def test_whole_way_is_tried_step_by_step(
     assert (test.status, test.problem) == ("passed", ""), test.problem
     assert states(test) == ["ok"] * 6
     said = {step["name"]: step["text"] for step in test.steps}
-    assert said["balance"].startswith("10000 USDT")
+    assert said["balance"] == "10,000.00 USDT, of which 0.00 USDT is reserved by open orders."
     assert "without a proxy" in said["reachable"]
     assert said["positions"] == "The venue lists 0 positions."
     assert all(step["took_ms"] is not None for step in test.steps)

@@ -38,7 +38,7 @@ GOLDEN = {
     "/tokens": WHO + 1,
     "/me": WHO,
     "/emergency-stop": WHO + 2,
-    "/emergency-stop/preview?level=flatten": WHO + 7,
+    "/emergency-stop/preview?level=flatten": WHO + 5,
     "/emergency-stop/progress": WHO + 5,
 }
 

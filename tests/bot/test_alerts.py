@@ -240,7 +240,7 @@ def test_wishes_are_changed_by_words_and_buttons(bot: BotThread, link: Link, vie
 
 def test_summary_comes_once_a_day_with_a_picture(bot: BotThread, link: Link, viewer: User, desk: DeskRows) -> None:
     now = timezone.now()
-    for at, realized in ((now - timedelta(hours=3), "-1.5"), (now, "2")):
+    for at, realized in ((now - timedelta(hours=25), "-1.5"), (now, "2")):
         EquityPoint.objects.create(at=at, collateral=100, value=0, cost=0, realized=Decimal(realized), accounts=2)
     person = link(viewer)
     chat = TelegramChat.objects.get()
@@ -307,6 +307,7 @@ def test_every_kind_of_alert_has_a_switch() -> None:
     [
         ("unreconciled:{account}", "predict-01", 1, False),
         ("hedge_rejected:{exposure}", "delta neutral: predict-01 in predict:100", 2, False),
+        ("hedge_rejected:{exposure}", "delta neutral: predict-01 in Who wins: predict-05, or not?", 2, False),
         ("order_unknown:{order}", "an order", 1, True),
         ("imbalance:x", "predict-01 in predict:100", 1, False),
         ("engine_missing:engine", "the desk", 0, False),

@@ -77,10 +77,16 @@ def test_markets_add_up_to_the_result(rows: DeskRows) -> None:
 def test_desk_nobody_measures_is_measured_when_asked(rows: DeskRows) -> None:
     now = timezone.now()
     EquityPoint.objects.create(
-        at=now - timedelta(minutes=5), collateral=1, value=0, cost=0, realized=Decimal(-4), accounts=4
+        at=now - timedelta(hours=25), collateral=1, value=0, cost=0, realized=Decimal(-4), accounts=4
     )
     assert load_result(now).point.profit == measure(now).profit
-    assert load_result(now).day == (measure(now).profit or 0) + 4
+    assert load_result(now).day == load_result(now).today == (measure(now).profit or 0) + 4
+
+
+def test_desk_never_measured_has_no_day_to_tell(rows: DeskRows) -> None:
+    result = load_result(timezone.now())
+    assert result.point.profit is not None
+    assert (result.today, result.day) == (None, None)
 
 
 def test_share_without_a_price_leaves_the_result_unknown(rows: DeskRows, viewer: User) -> None:

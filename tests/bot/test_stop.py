@@ -22,8 +22,8 @@ Link = Callable[..., Person]
 def test_stop_needs_level_and_confirmation(bot: BotThread, link: Link, trader: User, desk: DeskRows) -> None:
     person = link(trader)
     shown = person.ask("/stop the book looks wrong")
-    assert "Strategies that will not hedge: 1" in shown["plain"]
-    assert "Accounts that will not trade: 10" in shown["plain"]
+    assert "Active strategies: 1" in shown["plain"]
+    assert "Active accounts: 10" in shown["plain"]
     asked = person.press(shown, "No new orders")
     assert "Are you sure?" in asked["plain"]
     assert not Desk.objects.get().stopped

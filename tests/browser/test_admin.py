@@ -93,7 +93,7 @@ def test_desk_is_stopped_at_a_level_with_a_reason(log_in: LogIn, operator: User,
     page.get_by_label("Cancel everything").check()
     page.fill("[name=reason]", "browser drill")
     page.locator("form.desk-form button[type=submit]").click()
-    expect(page.locator("body")).to_contain_text("Stopped at cancel_all")
+    expect(page.locator("body")).to_contain_text("Stopped, Cancel everything:")
     assert Desk.objects.get().level == "cancel_all"
     page.goto("/admin/")
     expect(page.locator(".desk-tiles")).to_contain_text("Cancel everything: browser drill")

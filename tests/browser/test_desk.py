@@ -66,14 +66,14 @@ def test_stop_is_previewed_reasoned_and_pulled(log_in: LogIn, trader: User) -> N
         cursor.execute("UPDATE accounts_enginelease SET generation_seen = 1000000, renewed_at = now()")
     page = log_in("trader")
     page.click("#state >> text=Stop…")
-    expect(page.locator("#stop")).to_contain_text("Accounts that will not trade")
+    expect(page.locator("#stop")).to_contain_text("Active accounts")
     expect(page.get_by_label("No new order")).to_be_checked()
     page.check("[value=cancel_all]")
     assert not Desk.objects.get(pk=1).stopped, "looking stops nothing"
-    page.click("text=Stop everything now")
+    page.click("text=Stop the desk now")
     assert not Desk.objects.get(pk=1).stopped, "the browser asks for a reason first"
     page.fill("[name=reason]", "browser drill")
-    page.click("text=Stop everything now")
+    page.click("text=Stop the desk now")
     expect(page.locator(".notice")).to_contain_text("Stopped: 1 engine confirmed")
     expect(page.locator("#state")).to_contain_text("browser drill")
     expect(page.locator("#state >> text=Lift the stop")).to_have_count(0)
@@ -92,7 +92,7 @@ def test_another_page_sees_the_stop_at_once(log_in: LogIn, trader: User, operato
         cursor.execute("UPDATE accounts_enginelease SET generation_seen = 1000000, renewed_at = now()")
     acting.click("#state >> text=Stop…")
     acting.fill("[name=reason]", "two pages")
-    acting.click("text=Stop everything now")
+    acting.click("text=Stop the desk now")
     expect(watching.locator("#state")).to_contain_text("two pages", timeout=4_000)
     watching.click("#state >> text=Lift the stop")
     watching.fill("[name=reason]", "drill is over")
@@ -110,7 +110,7 @@ def test_everything_works_without_javascript(log_in: LogIn, trader: User) -> Non
     page.click("#state >> text=Stop…")
     expect(page).to_have_url(re.compile("/desk/stop$"))
     page.fill("[name=reason]", "no script")
-    page.click("text=Stop everything now")
+    page.click("text=Stop the desk now")
     expect(page.locator(".notice")).to_contain_text("Stopped: 1 engine confirmed")
     assert Desk.objects.get(pk=1).reason == "no script"
 

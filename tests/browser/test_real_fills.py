@@ -131,7 +131,7 @@ def test_fill_that_waits_is_seen_and_its_trace_gets_the_hedge(page: Page, desk: 
     expect(row(trace, "#trace", "Order left")).to_have_count(0)
 
     switch(page, strategy, "start")
-    see(trace, ("#trace", "Order left"), ("#trace", "Venue answered", "Filled"))
+    see(trace, ("#trace", "Order left"), ("#trace", "Venue answered"), ("#trace", "Order closed", "Filled"))
     see(tabs["desk"], ("#fills", PRIMARY, SECOND, "Filled"))
     see(tabs["orders"], ("#orders", HEDGE, OWED, "Filled"))
     see(tabs["strategies"], ("#strategies", "demo", "Active", DUST))

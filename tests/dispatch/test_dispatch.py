@@ -201,7 +201,7 @@ async def test_a_failed_settlement_reopens_the_exposure(
     undo = signer.sent[1]
     assert (undo.outcome, undo.action, undo.size) == (Outcome.NO, Action.SELL, 100)
     alert = await Alert.objects.aget()
-    assert (alert.kind, alert.subject) == ("settlement_failed", "primary in predict:1")
+    assert (alert.kind, alert.subject) == ("settlement_failed", "primary in Rain tomorrow?")
     assert "buy 100 yes at 0.55 did not settle and is reversed" in alert.text
 
 

@@ -168,7 +168,8 @@ async def test_pause_is_asked_for_and_told_once(
     assert [evaluation.halts for evaluation in done.evaluations] == [True]
     alert = await Alert.objects.aget(kind="ladder_paused")
     assert (alert.severity, alert.count) == ("critical", 1)
-    assert "100 shares unhedged, 55 at risk" in alert.text
+    assert "100 shares unhedged, 55 USDT at risk" in alert.text
+    assert alert.subject == f"{strategy.name}: primary in Rain tomorrow?"
 
 
 async def test_alert_and_figures_reach_the_bus(

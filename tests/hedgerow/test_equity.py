@@ -96,10 +96,23 @@ def test_chart_of_a_young_desk_keeps_every_point(now: datetime) -> None:
     assert len(load_equity(now - timedelta(days=1), now)) == 9
 
 
-def test_result_since_is_last_less_first(now: datetime) -> None:
+def test_result_since_begins_at_the_last_point_before(now: datetime) -> None:
+    """What came between midnight and the day's first point belongs to the day."""
     assert load_result_since(now - timedelta(hours=1)) is None
     make_points(now, 10, timedelta(minutes=1))
-    assert load_result_since(now - timedelta(minutes=5, seconds=1)) == 5
+    assert load_result_since(now - timedelta(minutes=5, seconds=1)) == 6
+    assert load_result_since(now + timedelta(seconds=1)) is None
+
+
+def test_result_of_a_desk_that_began_since_is_all_of_it(now: datetime) -> None:
+    make_points(now, 3, timedelta(minutes=1))
+    assert load_result_since(now - timedelta(hours=1)) == 100
+
+
+def test_result_since_an_unknown_point_is_unknown(now: datetime) -> None:
+    make_points(now, 3, timedelta(minutes=1))
+    EquityPoint.objects.filter(at=now - timedelta(minutes=2)).update(value=None)
+    assert load_result_since(now - timedelta(minutes=1)) is None
 
 
 def test_old_points_are_dropped(now: datetime) -> None:

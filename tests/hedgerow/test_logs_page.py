@@ -42,6 +42,7 @@ def test_logs_are_searched_and_paged(viewing: Client, record: str) -> None:
     part = viewing.get("/logs/?what=trades", headers=FRAGMENT)
     assert b"<html" not in part.content
     assert part.content.count(b"account0") == SHOWN // 2
+    assert part.content.count(b'0.25 <span class="soft">shares</span>') == SHOWN
 
 
 def test_event_is_told_in_words(viewing: Client, record: str) -> None:
@@ -82,6 +83,7 @@ def test_csv_has_every_row_exactly(viewing: Client, record: str, what: str) -> N
     if what == "trades":
         assert rows[0]["shares"] == "1203"
         assert rows[0]["price"] == "0.55"
+        assert (rows[0]["fee"], rows[0]["fee_kind"]) == ("0.25", "shares")
 
 
 def test_logs_say_when_the_record_is_away(viewing: Client) -> None:

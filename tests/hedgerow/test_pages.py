@@ -13,6 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.equity import record_equity
 from accounts.models import Desk, Fill, Order
 from hedgerow.desk import PARTS, answer_fill, load_part, percentile
 from hedgerow.templatetags import figures
@@ -45,6 +46,7 @@ def test_query_count_is_the_same_at_any_size(now: datetime, part: str) -> None:
     rows = make_desk(now, pairs=50)
     add_fills(rows, now, 1_000, spacing=timedelta(seconds=1))
     add_positions(rows, now)
+    record_equity(now)
     with CaptureQueriesContext(
         connection,
     ) as queries:

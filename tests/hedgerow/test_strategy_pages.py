@@ -159,7 +159,12 @@ def test_new_strategy_is_made_halted(trader_client: Client, rows: DeskRows) -> N
 
 def test_start_and_stop_ask_for_a_reason(trader_client: Client, rows: DeskRows) -> None:
     address = f"/strategies/{rows.strategy.pk}"
-    assert b"Exposures that owe something" in trader_client.get(f"{address}/stop").content
+    assert ">0</dd>" in trader_client.get(f"{address}/stop").content.decode()
+    for exposure, shares, risk in zip(rows.exposures, ("12.5", "0.0312"), ("6.90", "0.014"), strict=True):
+        exposure.need, exposure.unhedged, exposure.at_risk = Decimal(7), Decimal(shares), Decimal(risk)
+        exposure.save()
+    shown = trader_client.get(f"{address}/stop").content.decode()
+    assert "Exposures that owe something</dt><dd>2: 12.5312 shares unhedged, 6.91 USDT at risk<" in shown
     assert b"required" in trader_client.post(f"{address}/stop", {"reason": ""}).content
     assert Strategy.objects.get().state == "active"
     trader_client.post(f"{address}/stop", {"reason": "enough for today"})

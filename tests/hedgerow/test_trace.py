@@ -39,6 +39,40 @@ def test_steps_are_timed_from_arrival(now: datetime) -> None:
     assert steps[-1].x + steps[-1].width == pytest.approx(WIDTH, abs=3)
 
 
+def test_closing_long_after_has_no_bar(now: datetime) -> None:
+    """It had one from the left to the right edge: it seemed to begin before the order left."""
+    fill, order = make_fill(make_desk(now).exposures[0], now, 3, latency_us=2_140)
+    assert order.answered_at is not None
+    order.closed_at = order.answered_at + timedelta(seconds=40)
+    *timed, closed = place(steps_of(fill, order, []))
+    assert (closed.what, closed.x, closed.width) == ("Order closed", WIDTH, 0)
+    assert closed.note == "Filled"
+    assert [step.x for step in timed] == sorted(step.x for step in timed)
+    assert timed[-1].note == "its answer was read", "the order's status of now is not what the venue said then"
+    order.closed_at = order.answered_at - timedelta(microseconds=500)
+    early = place(steps_of(fill, order, []))[-2]
+    assert early.what == "Order closed"
+    assert early.x + early.width < WIDTH
+
+
+def test_order_made_is_not_told_as_none(viewing: Client, now: datetime) -> None:
+    exposure = make_desk(now).exposures[0]
+    fill, order = make_fill(exposure, now, 3)
+    order.save()
+    fill.save()
+    Decision.objects.create(
+        exposure=exposure, cause="fill:3", primary=40, hedged=0, in_flight=0, need=-40, orders=[str(order.pk)],
+        reason="dust", at=fill.recorded_at,
+    )  # fmt: skip
+    for address in (f"/fills/{fill.pk}/trace", f"/strategies/{exposure.strategy_id}/?part=decisions"):
+        text = viewing.get(address, headers=FRAGMENT).content.decode()
+        assert "Ordered; what is left is too small for the venue&#x27;s minimum and waits for more." in text
+        assert "Too small for" not in text
+    Decision.objects.update(orders=[])
+    text = viewing.get(f"/fills/{fill.pk}/trace").content.decode()
+    assert "Too small for the venue&#x27;s minimum; it waits for more." in text
+
+
 def test_trace_shows_hedge_and_reasons(viewing: Client, now: datetime) -> None:
     exposure = make_desk(now).exposures[0]
     fill, order = make_fill(exposure, now, 3, latency_us=2_140)

@@ -64,6 +64,7 @@ def test_two_reads_apart_tell_a_person(account):
     read(account, "90", 60)
     alert = Alert.objects.get()
     assert (alert.kind, alert.severity, alert.count) == ("imbalance", "warning", 2)
+    assert alert.subject == "hedge in Rain?"
     assert "The venue holds 90 no, the ledger says 100" in alert.text
     assert Strategy.objects.get().state == "active"
 

@@ -16,4 +16,4 @@ def test_tiny_amounts_are_told_short_and_never_as_nothing() -> None:
         dollars_at_risk=Decimal("0.000000000000000001"),
     )
     told = warnings(Plan(), Reason.DUST_OVERDUE, DeltaNeutralConfig(), ExposureState(), figures)
-    assert [warning.text.endswith(" 0.0012 shares unhedged, 0.0001 at risk.") for warning in told] == [True]
+    assert [warning.text.endswith(" 0.0012 shares unhedged, 0.0001 USDT at risk.") for warning in told] == [True]

@@ -1,7 +1,8 @@
-"""Codes in words: why nothing was ordered, what woke a decision, what a person did."""
+"""Codes in words: why nothing was ordered, what woke a decision, what a person did, what to do about an alert."""
 
 from django import template
 
+from alerts.kinds import advice_of
 from strategies.causes import cause_words
 from strategies.reasons import TEXTS
 
@@ -25,3 +26,9 @@ def spaced(code: str) -> str:
 def deed(action: str) -> str:
     """What was done, of the audit log's word for it: `account.connection_tested` is `connection tested`."""
     return spaced(action.rpartition(".")[2])
+
+
+@register.filter
+def advice(kind: str) -> str:
+    """What to do about an alert of this kind; empty for a kind of another build."""
+    return advice_of(kind)
