@@ -290,7 +290,7 @@ def test_positions_sold_are_listed_when_asked_or_searched_for(office: Client, fu
     assert listed[f"?q={held.account.name}"] == {row.pk for row in Position.objects.filter(account=held.account)}
     page = office.get(address_of(Account, f"{held.account_id}/change/")).context["panels"]
     [positions] = [panel for panel in page if panel.title == "Positions"]
-    assert positions.rows[0][1][2] == "3", "what is held stands first"
+    assert positions.rows[0][1][2] == ("3", True), "what is held stands first"
 
 
 def test_names_in_titles_are_no_ids(office: Client, full_desk: None, viewer: User) -> None:

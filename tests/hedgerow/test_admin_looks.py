@@ -101,7 +101,7 @@ def test_money_has_cents_a_unit_and_a_true_minus(office: Client, desk: None) -> 
         "12.50", "−3.21", "1,013.00", "0.00",
     ]  # fmt: skip
     assert (cents(None), plain(Decimal("-3.207000")), plain(Decimal("-0.5"))) == ("–", "−3.207", "−0.5")
-    positions = page_of(office, address_of(Position))
+    positions = page_of(office, address_of(Position, "?held=every"))
     for words in ("Cost, collateral", "Realized, collateral", ">12.50<", ">−3.21<"):
         assert words in positions, words
     index = page_of(office, "/admin/")

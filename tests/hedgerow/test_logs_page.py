@@ -49,7 +49,7 @@ def test_event_is_told_in_words(viewing: Client, record: str) -> None:
     Market.objects.create(id="predict:123", platform="predict", market_id="123", title="Northport vs Eastvale")
     write_fills(record, 1)
     page = viewing.get("/logs/").content.decode()
-    assert "<summary>buy yes, price 0.55, shares 1</summary>" in page
+    assert "<summary>buy yes, price 0.55, shares 1, fee 0.25, fee kind shares</summary>" in page
     assert ">Northport vs Eastvale</td>" in page
     assert 'title="Northport vs Eastvale (predict:123)"' in page
     assert "<option>fill_settled</option>" in page, "types are offered"
