@@ -1,6 +1,8 @@
 """The desk's equity over time: one point a task records every half minute, and the points a chart reads.
 
 A position's mark is its market's payout once resolved, before that the price of our own last fill there, in YES terms.
+A position moves with its fill, a balance when the fill has settled and the balance is read again: what the latest fills
+pay and bring meanwhile is counted to the collateral, or the curve would jump by it.
 No venue is asked, so a point costs one statement at any size.
 """
 
@@ -27,8 +29,17 @@ WITH held AS (
 ), valued AS (
     SELECT held.size * CASE held.outcome WHEN 'yes' THEN marks.yes_price ELSE 1 - marks.yes_price END AS value
     FROM held JOIN marks ON marks.id = held.market_id
+), coming AS (
+    SELECT coalesce(sum(
+        CASE f.action WHEN 'buy' THEN -f.price * f.size ELSE f.price * f.size END
+        - CASE f.fee_kind WHEN 'collateral' THEN coalesce(f.fee, 0) ELSE 0 END
+    ), 0) AS cash
+    FROM accounts_fill f JOIN accounts_account a ON a.id = f.account_id
+    WHERE f.received_at > %(now)s - interval '1 hour'
+      AND (f.settlement = 'matched' OR (f.settlement = 'settled' AND f.settled_at > a.balance_at))
 )
-SELECT (SELECT CASE WHEN count(*) = count(balance_at) THEN coalesce(sum(collateral), 0) END FROM accounts_account),
+SELECT (SELECT CASE WHEN count(*) = count(balance_at) THEN coalesce(sum(collateral), 0) + (SELECT cash FROM coming) END
+        FROM accounts_account),
        (SELECT CASE WHEN count(*) = count(value) THEN coalesce(sum(value), 0) END FROM valued),
        (SELECT coalesce(sum(cost), 0) FROM held),
        (SELECT coalesce(sum(realized), 0) FROM accounts_position),
@@ -74,7 +85,7 @@ def record_equity(now: datetime) -> EquityPoint | None:
 def measure(now: datetime) -> EquityPoint:
     """The desk as the tables have it, not saved. One query."""
     with connection.cursor() as cursor:
-        cursor.execute(_MEASURE)
+        cursor.execute(_MEASURE, {"now": now})
         collateral, value, cost, realized, accounts, unmarked = cursor.fetchone()
     return EquityPoint(
         at=now,

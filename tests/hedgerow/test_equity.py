@@ -44,7 +44,29 @@ def test_shares_are_worth_their_last_price(rows: DeskRows, now: datetime) -> Non
     point = measure(now)
     assert point.value == Decimal("10") * Decimal("0.55") + Decimal("4") * Decimal("0.45")
     assert point.profit == Decimal("1.5") + point.value - 7
-    assert point.equity == sum((a.collateral for a in Account.objects.all()), Decimal(0)) + point.value
+    assert point.equity == point.collateral + point.value
+
+
+def test_equity_does_not_jump_by_what_a_balance_lacks(rows: DeskRows, now: datetime) -> None:
+    """A position has its fill at once; the balance read before it settled has not paid for it yet."""
+    balances = sum((account.collateral for account in Account.objects.all()), Decimal(0))
+    fill, order = make_fill(rows.exposures[0], now, 1)
+    order.save()
+    fill.fee, fill.fee_kind = Decimal("0.2"), "collateral"
+    fill.save()
+    paid = fill.price * fill.size + Decimal("0.2")
+    Account.objects.update(balance_at=now)
+
+    def collateral(**changes: object) -> Decimal | None:
+        type(fill).objects.update(**changes)
+        return measure(now).collateral
+
+    assert collateral() == balances - paid
+    assert collateral(settlement="settled", settled_at=now + timedelta(seconds=1)) == balances - paid
+    assert collateral(settled_at=now - timedelta(seconds=1)) == balances
+    assert collateral(settlement="failed", settled_at=now + timedelta(seconds=1)) == balances
+    assert collateral(settlement="matched", action="sell", fee_kind="shares") == balances + fill.price * fill.size
+    assert collateral(received_at=now - timedelta(hours=2)) == balances, "no balance is so old"
 
 
 def test_unpriced_share_is_unknown_not_zero(rows: DeskRows, now: datetime) -> None:
