@@ -19,7 +19,7 @@ from accounts.admin_secrets import PROXY_HELP, REPLACE_SECRETS, SECRETS, secret_
 from accounts.models import Account, SealedSecret
 from accounts.registration import register_account, update_account
 from accounts.vault import VaultError
-from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, amount, money
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, amount, money, trimmed
 from trading.errors import InvalidValue
 
 LIMITS = ("max_order", "max_position", "max_notional_per_day")
@@ -62,6 +62,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields["private_key"].required = True
             del self.fields["reason"]
         else:
+            self.initial.update({name: trimmed(self.initial.get(name)) for name in LIMITS})
             for name in SECRETS:
                 self.fields.pop(name, None)
 

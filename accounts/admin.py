@@ -97,7 +97,7 @@ class FillAdmin(ReadOnlyAdmin):
         "received_at", "account", "market", "action", "outcome", amount("size"), amount("price"), fee_plain,
         "liquidity", SETTLEMENT,
     )  # fmt: skip
-    told = {"settlement": SETTLEMENT}
+    told = {"fee": fee_plain, "settlement": SETTLEMENT}
     list_filter = ("settlement", "liquidity", "account__platform", ("received_at", admin.DateFieldListFilter))
     search_fields = ("id",)
     search_help_text = "Trade id, order hash, account or market id"
@@ -180,6 +180,7 @@ class EquityPointAdmin(ReadOnlyAdmin):
     list_display = (
         "at", money("collateral", "collateral"), money("value"), money("realized"), "accounts", "unmarked",
     )  # fmt: skip
+    told = {name: amount(name, f"{name}, in collateral") for name in ("value", "cost", "realized")}
     ordering = ("-at",)
 
 

@@ -17,12 +17,14 @@ from accounts.states import change_desk_state, change_market_limit, change_venue
 from accounts.stop import lift_stop, pull_stop
 from accounts.stop_preview import SENTENCES, preview_levels
 from identity.admin_actions import Apply, Given, ReasonedAction, ReasonForm
-from identity.back_office import ADMIN_SOURCE, cents, counted, person_of, plain
+from identity.back_office import ADMIN_SOURCE, cents, counted, person_of, plain, trimmed
 from identity.roles import Role
 from markets.fields import choices
 from markets.models import Market, MarketLimit, VenueState
 from trading.enums import Platform, TradingState
 
+ANY = ("any number of shares", "any price")
+LIMITS = ("max_position", "price_band")
 TITLES = {
     "hedge_only": "Hedges only",
     "no_new": "No new orders",
@@ -86,9 +88,11 @@ def lift(request: HttpRequest, desk: Desk, given: Given) -> str:
 
 
 def tell_desk(desk: Desk, given: Given) -> Iterable[str]:
-    """How it stands now."""
+    """How it stands now; of a stop or its lifting also why and by whom, as far as the row says."""
     level = f" ({TITLES.get(desk.level, desk.level)})" if desk.level else ""
-    yield f"{desk}{level}; {desk.reason or 'no reason given'}, by {desk.changed_by or 'nobody'}"
+    by = f"by {desk.changed_by}" if desk.changed_by else ""
+    why = "" if desk.is_reducing else ", ".join(part for part in (desk.reason, by) if part)
+    yield f"{desk.standing.capitalize()}{level}{'; ' if why else ''}{why}"
 
 
 def change_desk(state: TradingState, sentence: str) -> Apply:
@@ -140,32 +144,57 @@ class MarketLimitForm(ReasonForm):
 def limit_market(request: HttpRequest, market: Market, given: Given) -> str:
     """An action's step for one market."""
     person = person_of(request)
-    limits = {name: given[name] for name in ("max_position", "price_band")}
-    change_market_limit(market.pk, **limits, by=person, reason=given["reason"], source=ADMIN_SOURCE)
-    return f"{market}: at most {plain(given['max_position'])} shares, {plain(given['price_band'])} from the mark."
+    limits = {name: given[name] for name in LIMITS}
+    row = change_market_limit(market.pk, **limits, by=person, reason=given["reason"], source=ADMIN_SOURCE)
+    return f"{market}: {tell_row(row)}."
 
 
 def limit_every_market(request: HttpRequest, desk: Desk, given: Given) -> str:
     """The row without a market: what holds wherever a market has no figure of its own."""
     person = person_of(request)
-    limits = {name: given[name] for name in ("max_position", "price_band")}
-    change_market_limit(None, **limits, by=person, reason=given["reason"], source=ADMIN_SOURCE)
-    return f"Every market: at most {plain(given['max_position'])} shares, {plain(given['price_band'])} from the mark."
+    limits = {name: given[name] for name in LIMITS}
+    row = change_market_limit(None, **limits, by=person, reason=given["reason"], source=ADMIN_SOURCE)
+    return f"Every market: {tell_row(row)}."
 
 
 def tell_limit(market: Market, given: Given) -> Iterable[str]:
     """What holds there now."""
-    yield f"now: {tell_row(MarketLimit.objects.filter(market=market).first())}; the mark is {plain(market.mark)}"
+    yield f"now: {tell_row(load_limit(market))}; the mark is {plain(market.mark)}"
 
 
 def tell_every_limit(desk: Desk, given: Given) -> Iterable[str]:
     """What holds in every market now."""
-    yield f"now: {tell_row(MarketLimit.objects.filter(market__isnull=True).first())}"
+    yield f"now: {tell_row(load_limit(None) or MarketLimit())}"
+
+
+def load_limit(market: Market | None) -> MarketLimit | None:
+    """The market's own row; for None that of every market."""
+    return MarketLimit.objects.filter(market=market).first()
 
 
 def tell_row(row: MarketLimit | None) -> str:
-    """A limit in words."""
-    return f"{plain(row.max_position)} shares, {plain(row.price_band)} from the mark" if row else "no limit of its own"
+    """A limit in words. What a market's own row leaves empty is that of every market, there it is no limit."""
+    if row is None:
+        return "no limit of its own"
+    own = row.market_id is not None
+    shares, price = ("shares as in every market", "price as in every market") if own else ANY
+    shares = shares if row.max_position is None else f"at most {plain(row.max_position)} shares"
+    return f"{shares}, {price if row.price_band is None else f'at most {plain(row.price_band)} from the mark'}"
+
+
+def begin_limit(market: Market) -> Given:
+    """The market's present figures."""
+    return figures_of(load_limit(market))
+
+
+def begin_every_limit(desk: Desk) -> Given:
+    """The present figures of every market."""
+    return figures_of(load_limit(None))
+
+
+def figures_of(row: MarketLimit | None) -> Given:
+    """What a form begins with; empty where there is no limit."""
+    return {name: trimmed(getattr(row, name, None)) for name in LIMITS}
 
 
 DESK_ACTIONS = (
@@ -195,13 +224,14 @@ DESK_ACTIONS = (
     ),
     ReasonedAction(
         "limit_every_market", "Limit every market", limit_every_market, role=Role.ADMIN, form=MarketLimitForm,
-        preview=tell_every_limit,
+        preview=tell_every_limit, begin=begin_every_limit,
         warning="Holds for all accounts together wherever a market has no figure of its own. Empty: no limit.",
     ),
 )  # fmt: skip
 MARKET_ACTIONS = (
     ReasonedAction(
         "limit_markets", "Limit", limit_market, role=Role.ADMIN, form=MarketLimitForm, preview=tell_limit,
+        begin=begin_limit,
         warning="Holds for all accounts together, from the next order on. A figure left empty is that of every market.",
     ),
 )  # fmt: skip

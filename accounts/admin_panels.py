@@ -18,9 +18,10 @@ SOLD = ExpressionWrapper(Q(size=0), output_field=BooleanField())
 
 
 def load_alerts_about(account: Account) -> Iterable[Alert]:
-    """Alerts name their subject: an account, an account in a market, or a strategy's account in a market."""
-    named = Q(subject=account.name) | Q(subject__startswith=f"{account.name} in ")
-    return Alert.objects.filter(named | Q(subject__contains=f": {account.name} in ")).order_by("-last_seen_at")[:SHOWN]
+    """Alerts name their subject: an account, one in a market, one's order, or a strategy's account in a market."""
+    name = account.name
+    named = Q(subject=name) | Q(subject__startswith=f"{name} in ") | Q(subject__startswith=f"{name}: ")
+    return Alert.objects.filter(named | Q(subject__contains=f": {name} in ")).order_by("-last_seen_at")[:SHOWN]
 
 
 ACCOUNT_PANELS = (

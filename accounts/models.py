@@ -308,7 +308,17 @@ class Desk(models.Model):
         constraints = [models.CheckConstraint(condition=Q(id=1), name="one_desk")]
 
     def __str__(self) -> str:
-        return f"the desk, {'stopped' if self.stopped else 'trading'}"
+        return f"the desk, {self.standing}"
+
+    @property
+    def is_reducing(self) -> bool:
+        """Whether only what lowers a holding leaves; while stopped, the stop says what leaves."""
+        return not self.stopped and self.state == TradingState.REDUCING.value
+
+    @property
+    def standing(self) -> str:
+        """What it does, in words."""
+        return "stopped" if self.stopped else "only reducing" if self.is_reducing else "trading"
 
 
 class EngineLease(models.Model):

@@ -199,6 +199,7 @@ class ExposureAdmin(ReadOnlyAdmin):
         "market", "primary_account", "hedge_account", amount("need"), "unhedged_since", "reason", amount("primary"),
         amount("hedged"), amount("in_flight"), "updated_at",
     )  # fmt: skip
+    told = {"at_risk": amount("at_risk", "at risk, in collateral")}
     list_filter = ("strategy", ("unhedged_since", admin.EmptyFieldListFilter))
     search_fields = ("id",)
     search_help_text = "Account, or a market's id or title"

@@ -1,8 +1,7 @@
 """What strategies know, shown below rows in the admin: a strategy's pairs and exposures, an exposure's decisions and
-orders, an account's pairs, and the decision behind an order."""
+orders, an account's pairs and exposures on either side, and the decision behind an order."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from django.contrib import admin
 from django.db.models import F, Q
@@ -20,9 +19,9 @@ ACCOUNTS = ("primary_account", "hedge_account")
 AMOUNTS = (amount("primary"), amount("hedged"), amount("in_flight"), amount("need"))
 
 
-def load_exposures(**wanted: Any) -> Iterable[Exposure]:
+def load_exposures(wanted: Q) -> Iterable[Exposure]:
     """The longest unhedged first."""
-    rows = Exposure.objects.filter(**wanted).defer("lots").select_related("market", *ACCOUNTS)
+    rows = Exposure.objects.filter(wanted).defer("lots").select_related("market", *ACCOUNTS)
     return rows.order_by(F("unhedged_since").asc(nulls_last=True), "-updated_at")[:SHOWN]
 
 
@@ -80,7 +79,7 @@ STRATEGY_PANELS = (
         "Exposures",
         Exposure,
         ("market", *ACCOUNTS, *AMOUNTS, "rung", "unhedged_since", "reason"),
-        lambda strategy: load_exposures(strategy=strategy),
+        lambda strategy: load_exposures(Q(strategy=strategy)),
         lambda strategy: {"strategy__id__exact": strategy.pk},
     ),
     audit_panel("strategies.strategy"),
@@ -111,8 +110,8 @@ ACCOUNT_PANELS = (
     Panel(
         "Exposures",
         Exposure,
-        ("market", "hedge_account", *AMOUNTS, "unhedged_since", "reason"),
-        lambda account: load_exposures(primary_account=account),
+        ("market", *ACCOUNTS, *AMOUNTS, "unhedged_since", "reason"),
+        lambda account: load_exposures(Q(primary_account=account) | Q(hedge_account=account)),
         lambda account: {"q": account.name},
     ),
 )

@@ -1,5 +1,6 @@
 """Alerts: what needs a person, and who has taken note."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
@@ -21,6 +22,11 @@ SEVERITY = marked("severity", {"critical": "bad", "warning": "warn"})
 def kind_title(alert: Alert) -> str:
     """The kind by its title, as on the desk's pages and in messages."""
     return title_of(alert.kind)
+
+
+def tell_alert(alert: Alert, given: Given) -> Iterable[str]:
+    """What it says, for whoever is about to take note of it."""
+    yield f"{kind_title(alert)}: {alert.text}"
 
 
 def take_note(request: HttpRequest, alert: Alert, given: Given) -> str:
@@ -64,4 +70,4 @@ class AlertAdmin(ReadOnlyAdmin):
     search_fields = ("subject", "kind")
     ordering = ("-last_seen_at",)
     list_select_related = ("acknowledged_by",)
-    reasoned = (ReasonedAction("acknowledge_alerts", "Acknowledge", take_note),)
+    reasoned = (ReasonedAction("acknowledge_alerts", "Acknowledge", take_note, preview=tell_alert),)

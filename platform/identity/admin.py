@@ -180,6 +180,9 @@ class RoleAdmin(ReadOnlyAdmin):
     list_display = ("name", "people")
     search_fields = ("name",)
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [*self.list_display]
+
     @admin.display(description="people")
     def people(self, role: Group) -> str:
         return ", ".join(person.username for person in role.user_set.all()) or "nobody"

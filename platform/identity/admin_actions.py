@@ -25,7 +25,10 @@ from identity.roles import Role, has_role, includes, load_role
 Given = Mapping[str, Any]
 Apply = Callable[[HttpRequest, Any, Given], str]
 Preview = Callable[[Any, Given], Iterable[str]]
+Begin = Callable[[Any], Given]
 
+BOXES = (forms.Select, forms.TextInput, forms.NumberInput)
+"""Widgets that are invisible without Unfold's classes."""
 MOST_ROWS = 100
 """More than a page of a list has."""
 
@@ -47,7 +50,7 @@ class ReasonForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.order_fields([*(name for name in self.fields if name != "reason"), "reason"])
         for field in self.fields.values():
-            if isinstance(field.widget, forms.Select | forms.TextInput) and "class" not in field.widget.attrs:
+            if isinstance(field.widget, BOXES) and "class" not in field.widget.attrs:
                 looks = SELECT_CLASSES if isinstance(field.widget, forms.Select) else INPUT_CLASSES
                 field.widget.attrs["class"] = " ".join(looks)
                 point_down(field.widget)
@@ -70,7 +73,8 @@ def point_down(widget: forms.Widget) -> None:
 @dataclass(frozen=True)
 class ReasonedAction:
     """What a person may do to rows, with a reason. `apply(request, row, given)` does it to one row and gives a
-    sentence; a ValueError is shown. `preview(row, given)` says what would come of it, and changes nothing."""
+    sentence; a ValueError is shown. `preview(row, given)` says what would come of it, and changes nothing.
+    `begin(row)` is what the form begins with when one row is chosen, so that confirming it as it is changes nothing."""
 
     name: str
     title: str
@@ -79,6 +83,7 @@ class ReasonedAction:
     warning: str = ""
     form: type[ReasonForm] = ReasonForm
     preview: Preview | None = None
+    begin: Begin | None = None
     in_lists: bool = True
     on_pages: bool = True
     is_grave: bool = False
@@ -122,7 +127,8 @@ class ReasonedAction:
 
     def answer(self, model_admin: Any, request: HttpRequest, rows: list[Any]) -> HttpResponse | None:
         """The confirmation page; None once it is done and told by messages."""
-        typed = self.form(request.POST if "confirmed" in request.POST else None)
+        begins = self.begin(rows[0]) if self.begin and len(rows) == 1 else None
+        typed = self.form(request.POST if "confirmed" in request.POST else None, initial=begins)
         if typed.is_valid() and "again" not in request.POST:
             for row in rows:
                 try:

@@ -174,6 +174,11 @@ def plain(value: Decimal | None) -> str:
     return (text.rstrip("0").rstrip(".") if "." in text else text) or "0"
 
 
+def trimmed(value: Decimal | None) -> Decimal | None:
+    """The same decimal without empty digits, as an input begins with it: 500, not 500.000 nor 5E+2."""
+    return None if value is None else Decimal(f"{value.normalize():f}")
+
+
 def cents(value: Decimal | None) -> str:
     """Collateral with two decimals, so that they stand below each other: 1,013.00, −3.21; a dash for nothing."""
     if value is None:

@@ -112,6 +112,11 @@ def test_what_matters_is_in_view_and_figures_stand_right(log_in: LogIn, operator
         )
     page.goto(address_of(Account))
     assert page.evaluate("getComputedStyle(document.querySelector('td.field-reserved_money')).textAlign") == "end"
+    frame = page.locator("[data-simplebar]:has(#result_list)").bounding_box()
+    row = page.locator("#result_list tr").last.bounding_box()
+    assert frame is not None
+    assert row is not None
+    assert frame["y"] + frame["height"] >= row["y"] + row["height"] + 11, "the scroll bar lies below the last row"
     page.goto("/admin/")
     colours = (
         "[...document.querySelectorAll('.desk-tile .bad, .desk-tile .bad a')].map(one => getComputedStyle(one).color)"

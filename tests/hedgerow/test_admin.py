@@ -217,6 +217,20 @@ def test_account_shows_what_belongs_to_it(office: Client, full_desk: None) -> No
     assert "predict-02" in page
 
 
+def test_account_shows_alerts_of_its_orders_and_what_it_hedges(office: Client, full_desk: None) -> None:
+    raise_alert(Severity.CRITICAL, "order_unknown", "predict-02: buy no 5 @ 0.4", "nobody knows its fate")
+    raise_alert(Severity.CRITICAL, "order_unknown", "predict-020: buy no 5 @ 0.4", "of another account")
+    exposure = Exposure.objects.filter(hedge_account__name="predict-02").first()
+    assert exposure is not None
+    assert not Exposure.objects.filter(primary_account=exposure.hedge_account).exists()
+    page = office.get(address_of(Account, f"{exposure.hedge_account_id}/change/")).content.decode()
+    assert "nobody knows its fate" in page
+    assert "of another account" not in page
+    below = page.partition(">Exposures<")[2]
+    assert address_of(Exposure, f"{exposure.pk}/change/") in below
+    assert str(exposure.primary_account) in below
+
+
 def test_order_shows_its_decision_and_fills(office: Client, full_desk: None) -> None:
     order = apps.get_model("accounts.Order").objects.filter(exposure_id__isnull=False).first()
     apps.get_model("strategies.Decision").objects.create(

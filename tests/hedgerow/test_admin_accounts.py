@@ -46,6 +46,8 @@ def test_account_is_renamed_with_a_reason_only(office: Client, vault: None, redi
     account = Account.objects.get()
     sealed = {row.kind: bytes(row.sealed) for row in SealedSecret.objects.all()}
     page = address_of(Account, f"{account.pk}/change/")
+    Account.objects.update(max_order=500)
+    assert 'value="500"' in office.get(page).content.decode(), "without empty digits"
     assert office.post(page, {"name": "renamed"}).status_code == 200
     assert office.post(page, {"name": "renamed", "reason": "a better name"}).status_code == 302
     account.refresh_from_db()

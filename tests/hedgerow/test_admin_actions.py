@@ -2,6 +2,7 @@
 the role, leaves an audit entry, and without either changes nothing."""
 
 import html
+import re
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import Desk, Order
+from alerts.kinds import title_of
 from alerts.models import Alert
 from alerts.raising import raise_alert
 from identity.models import AuditEntry, User
@@ -92,10 +94,30 @@ def test_venue_and_limits_are_changed_with_a_reason(office: Client, redis_url: s
     assert audited("market.limit_changed") == [("operator", "thin book", "admin")]
 
 
+def test_limits_begin_as_they_are_in_boxes_one_sees(office: Client, redis_url: str) -> None:
+    make_desk(timezone.now())
+    desk, market = f"{DESK}limit-every-market/", address_of(Market, "predict:100/limit-markets/")
+    assert "now: any number of shares, any price" in office.get(desk).content.decode()
+    told = {"confirmed": "yes", "max_position": "500", "price_band": "", "reason": "thin books"}
+    done = office.post(desk, told, follow=True).content.decode()
+    assert "Every market: at most 500 shares, any price." in done
+    page = office.get(desk).content.decode()
+    [shares, price] = [box for box in re.findall(r"<input [^>]*>", page) if 'type="number"' in box]
+    assert 'value="500"' in shares, "confirming it as it is takes no limit away"
+    assert "value=" not in price
+    assert all("border" in box for box in (shares, price)), "a box without a border is invisible"
+    assert "no limit of its own" in office.get(market).content.decode()
+    done = office.post(market, told | {"max_position": "", "price_band": "0.1"}, follow=True).content.decode()
+    assert "shares as in every market, at most 0.1 from the mark." in done
+    assert 'value="0.1"' in office.get(market).content.decode()
+
+
 def test_alerts_are_acknowledged_with_a_reason(office: Client, redis_url: str) -> None:
     alert_id = raise_alert(Severity.WARNING, "unhedged", "predict-01", "for a test")
     step = {"action": "acknowledge_alerts", "_selected_action": [str(alert_id)]}
-    assert b"predict-01" in office.post(address_of(Alert), step).content
+    page = office.post(address_of(Alert), step).content.decode()
+    assert "predict-01" in page
+    assert f"<li>{title_of('unhedged')}: for a test</li>" in page
     office.post(address_of(Alert), step | {"confirmed": "yes", "reason": ""})
     assert Alert.objects.get().acknowledged_at is None
     office.post(address_of(Alert), step | {"confirmed": "yes", "reason": "seen, hedged by hand"})

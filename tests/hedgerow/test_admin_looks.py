@@ -7,12 +7,14 @@ from decimal import Decimal
 import pytest
 import redis
 from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import Group
 from django.db.models import DecimalField, IntegerField
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from accounts.admin_columns import expires, fee_plain, latency_plain, post_only
-from accounts.models import Account, Desk, Fill, Order, Position, SealedSecret
+from accounts.models import Account, Desk, EquityPoint, Fill, Order, Position, SealedSecret
 from alerts.models import Alert
 from alerts.raising import raise_alert
 from identity.back_office import cents, plain
@@ -120,6 +122,26 @@ def test_columns_say_their_unit() -> None:
     assert (expires(Order()), post_only(Order(post_only=True)), post_only(Order())) == ("never", "yes", "no")
 
 
+def test_row_pages_say_the_unit_of_amounts(office: Client, desk: None) -> None:
+    point = EquityPoint.objects.create(
+        at=timezone.now(), collateral=1013, value=20, cost=12, realized=-3, accounts=2, unmarked=0
+    )
+    page = page_of(office, address_of(EquityPoint, f"{quote(point.pk)}/change/"))
+    for words in ("Value, in collateral", "Cost, in collateral", "Realized, in collateral"):
+        assert words in page, words
+    exposure, fill = Exposure.objects.all()[0], Fill.objects.all()[0]
+    assert "At risk, in collateral" in page_of(office, address_of(Exposure, f"{exposure.pk}/change/"))
+    Fill.objects.filter(pk=fill.pk).update(fee=Decimal("0.020"), fee_kind="shares")
+    assert ">0.02 shares<" in page_of(office, address_of(Fill, f"{fill.pk}/change/"))
+
+
+def test_role_page_says_who_has_it(office: Client, viewer: User) -> None:
+    role = Group.objects.get(name="viewer")
+    page = page_of(office, address_of(Group, f"{role.pk}/change/")).partition('id="content-main"')[2]
+    assert f">{viewer.username}<" in page
+    assert not re.search(r">\s*ID\s*<", page)
+
+
 def test_every_page_says_its_times_are_utc(office: Client, desk: None) -> None:
     for address in ("/admin/", address_of(Account), "/admin/vault/", address_of(Desk, "1/stop-desk/")):
         assert "All times in UTC" in page_of(office, address), address
@@ -166,10 +188,25 @@ def test_index_says_what_is_wrong(office: Client, desk: None, redis_url: str, se
     assert "none unknown" in page_of(office, "/admin/")
     Desk.objects.update(stopped=True, level="cancel_all", reason="venue is odd", changed_at=timezone.now())
     assert "Cancel everything: venue is odd" in page_of(office, "/admin/")
-    assert "stopped (Cancel everything); venue is odd" in page_of(office, address_of(Desk, "1/lift-stop/"))
+    assert ">Stopped (Cancel everything); venue is odd<" in page_of(office, address_of(Desk, "1/lift-stop/"))
+    Desk.objects.update(stopped=False, level="", state="reducing")
+    assert 'warn">Only reducing</dd>' in page_of(office, "/admin/")
+    listed = page_of(office, address_of(Desk)).partition('id="result_list"')[2]
+    assert ">the desk, only reducing<" in listed
+    Desk.objects.update(stopped=True, level="cancel_all")
     listed = page_of(office, address_of(Desk)).partition('id="result_list"')[2]
     assert "Cancel everything" in listed
     assert ">cancel_all<" not in listed
+
+
+def test_desk_that_nobody_changed_names_nobody(office: Client, desk: None) -> None:
+    page = page_of(office, address_of(Desk, "1/reduce-desk/"))
+    assert "<li>Trading</li>" in page
+    assert "nobody" not in page.partition('class="desk-form')[2]
+    Desk.objects.update(changed_by="operator", reason="it is over")
+    assert "<li>Trading; it is over, by operator</li>" in page_of(office, address_of(Desk, "1/reduce-desk/"))
+    Desk.objects.update(state="reducing")
+    assert "<li>Only reducing</li>" in page_of(office, address_of(Desk, "1/activate-desk/"))
 
 
 def test_page_beside_the_tables_is_marked_in_the_menu(office: Client, redis_url: str) -> None:
