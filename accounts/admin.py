@@ -4,12 +4,23 @@ Orders and fills are searched by indexed columns only (`accounts.admin_search`),
 """
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
 
 from accounts.account_admin import AccountAdmin
 from accounts.admin_actions import ORDER_ACTIONS
-from accounts.admin_columns import SETTLEMENT, STATE, STATUS, expires, fee_plain, latency_plain, post_only, side
+from accounts.admin_columns import (
+    SETTLEMENT,
+    STATE,
+    STATUS,
+    expires,
+    explanations,
+    fee_plain,
+    latency_plain,
+    post_only,
+    reason,
+    side,
+)
 from accounts.admin_denied import DeniedBecause
 from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS, TITLES
 from accounts.admin_held import Held
@@ -28,7 +39,7 @@ from accounts.models import (
 )
 from accounts.querysets import without_bytes
 from identity.admin_panels import EMPTY, SHOWN, Panel
-from identity.back_office import DeskModelAdmin, ReadOnlyAdmin, amount, money
+from identity.back_office import DeskModelAdmin, ReadOnlyAdmin, amount, money, plain, worded_field
 from identity.models import AuditEntry
 from markets.models import Market
 
@@ -55,7 +66,7 @@ class OrderAdmin(ReadOnlyAdmin):
 
     list_display = (
         "created_at", "account", "market", side, amount("size"), amount("price"), amount("filled"),
-        STATUS, "reason", latency_plain,
+        STATUS, reason, latency_plain,
     )  # fmt: skip
     list_filter = (
         "status", "origin", DeniedBecause, ("created_at", admin.DateFieldListFilter), "account__platform", "mode",
@@ -66,7 +77,10 @@ class OrderAdmin(ReadOnlyAdmin):
     list_select_related = ("account", "market")
     ordering = ("-created_at",)
     hidden = ("body", "salt", "announced")
-    told = {"status": STATUS, "latency_us": latency_plain, "expires_at_s": expires, "post_only": post_only}
+    told = {
+        "status": STATUS, "reason": reason, "latency_us": latency_plain, "expires_at_s": expires,
+        "post_only": post_only,
+    }  # fmt: skip
     reasoned = ORDER_ACTIONS
     panels = (
         Panel(
@@ -114,6 +128,9 @@ class PositionAdmin(ReadOnlyAdmin):
         "account", "market", "outcome", amount("size"), money("cost"), money("realized"), money("fees"),
         "updated_at",
     )  # fmt: skip
+    told = {name: worded_field(name, f"{name}, collateral", plain) for name in ("cost", "realized", "fees", "cash")} | {
+        "size": worded_field("size", "size, shares", plain)
+    }
     list_filter = (Held, "account__platform", "outcome")
     search_fields = ("id",)
     search_help_text = "Account, or a market's id or title"
@@ -156,13 +173,14 @@ class EngineLeaseAdmin(ReadOnlyAdmin):
 
 @admin.register(Reconciliation)
 class ReconciliationAdmin(ReadOnlyAdmin):
-    """How each account's books last compared with its venue, and what differed."""
+    """How each account's books last compared with its venue, and what differed: those that fail longest first."""
 
     list_display = (
-        "account", "checked_at", "agreed_at", "failing_since", "fills_missing", "fills_failed", "fills_silent",
-        "orders_changed", "orders_foreign", "orders_undead", "orders_missing", "positions_apart", "tries",
-        "unreachable_since",
+        "account", "failing_since", "unreachable_since", "tries", "positions_apart", "orders_missing",
+        "orders_undead", "orders_foreign", "fills_silent", "checked_at", "agreed_at", "fills_missing", "fills_failed",
+        "orders_changed",
     )  # fmt: skip
+    told = {"explanations": explanations}
     list_filter = (
         ("failing_since", admin.EmptyFieldListFilter),
         ("unreachable_since", admin.EmptyFieldListFilter),
@@ -170,7 +188,9 @@ class ReconciliationAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("account",)
     search_fields = ("account__name",)
-    ordering = ("-checked_at",)
+    ordering = (
+        F("failing_since").asc(nulls_last=True), F("unreachable_since").asc(nulls_last=True), "-checked_at",
+    )  # fmt: skip
 
 
 @admin.register(EquityPoint)

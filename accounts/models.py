@@ -251,7 +251,7 @@ class Reconciliation(models.Model):
     explanations = models.JSONField(default=list, help_text="What differed at the last look, a sentence each.")
 
     def __str__(self) -> str:
-        return "unreconciled" if self.failing_since else "reconciled"
+        return f"{self.account}: {'unreconciled' if self.failing_since else 'reconciled'}"
 
 
 class ConnectionTest(models.Model):

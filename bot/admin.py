@@ -10,7 +10,7 @@ from bot.linking import CODE_LIFE, make_code, set_blocked
 from bot.models import Callback, LinkCode, OutboxMessage, SeenUpdate, TelegramChat
 from identity.admin_actions import Given, ReasonedAction
 from identity.admin_panels import SHOWN, Panel
-from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, person_of
+from identity.back_office import ADMIN_SOURCE, DeskModelAdmin, ReadOnlyAdmin, person_of, yes_no
 from identity.models import User
 from identity.roles import Role, load_role
 
@@ -29,7 +29,7 @@ def unblock(request: HttpRequest, chat: TelegramChat, given: Given) -> str:
 class TelegramChatAdmin(ReadOnlyAdmin):
     """Who is linked. Their wishes are theirs to change, in the chat."""
 
-    list_display = ("user", "name", "telegram_id", "is_blocked", "is_deaf", "muted_until", "linked_at")
+    list_display = ("user", "name", "telegram_id", yes_no("is_blocked"), yes_no("is_deaf"), "muted_until", "linked_at")
     list_filter = ("is_blocked", "is_deaf")
     search_fields = ("user__username", "name", "=telegram_id")
     list_select_related = ("user",)
@@ -43,9 +43,16 @@ class TelegramChatAdmin(ReadOnlyAdmin):
         ),
     )
     reasoned = (
-        ReasonedAction("block_chats", "Block", block, role=Role.ADMIN),
-        ReasonedAction("unblock_chats", "Let in again", unblock, role=Role.ADMIN),
-    )
+        ReasonedAction(
+            "block_chats", "Block", block, role=Role.ADMIN,
+            warning="A blocked chat gets no message, not even a critical alert, and may do nothing. That holds for your"
+            " own too.",
+        ),
+        ReasonedAction(
+            "unblock_chats", "Let in again", unblock, role=Role.ADMIN,
+            warning="The chat gets alerts again, and whoever holds it acts with its person's rights.",
+        ),
+    )  # fmt: skip
 
 
 @admin.register(OutboxMessage)
@@ -74,7 +81,7 @@ class LinkCodeAdmin(ReadOnlyAdmin):
 class CallbackAdmin(ReadOnlyAdmin):
     """What the buttons under messages do, and until when."""
 
-    list_display = ("action", "telegram_id", "is_once", "expires_at", "used_at")
+    list_display = ("action", "telegram_id", yes_no("is_once"), "expires_at", "used_at")
     list_filter = ("is_once", ("used_at", admin.EmptyFieldListFilter))
     search_fields = ("=id",)
     ordering = ("-expires_at",)

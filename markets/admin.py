@@ -2,7 +2,7 @@
 
 from django.contrib import admin
 
-from identity.back_office import STATE_COLOURS, ReadOnlyAdmin, amount, marked
+from identity.back_office import STATE_COLOURS, ReadOnlyAdmin, amount, marked, plain, worded_field
 from markets.models import Market, MarketLimit, VenueState
 
 STATE = marked("state", STATE_COLOURS)
@@ -16,6 +16,13 @@ class MarketAdmin(ReadOnlyAdmin):
         "title", "platform", "market_id", "status", amount("tick"), amount("min_value", "minimum value, collateral"),
         "fee_rate_bps", "ends_at", "synced_at",
     )  # fmt: skip
+    told = {
+        "lot": worded_field("lot", "lot, shares", plain),
+        "min_size": worded_field("min_size", "minimum size, shares", plain),
+        "min_value": worded_field("min_value", "minimum value, collateral", plain),
+        "fee_rate_bps": worded_field("fee_rate_bps", "fee rate, basis points", str),
+        "payout_yes": worded_field("payout_yes", "payout of a YES share, collateral", plain),
+    }
     list_filter = ("platform", "status", "category", "is_neg_risk", ("synced_at", admin.EmptyFieldListFilter))
     search_fields = ("id", "market_id", "title", "slug", "condition_id")
     ordering = ("title", "id")

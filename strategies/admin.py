@@ -189,6 +189,7 @@ class PairAdmin(ReadOnlyAdmin):
     list_filter = ("enabled", "strategy")
     search_fields = ("primary__name", "hedge__name", "strategy__name")
     list_select_related = ("primary", "hedge", "strategy")
+    ordering = ("strategy__name", "primary__name", "hedge__name")
 
 
 @admin.register(Exposure)

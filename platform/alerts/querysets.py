@@ -3,6 +3,7 @@
 from django.db.models import Count, QuerySet
 
 from alerts.models import Alert
+from trading.enums import Severity
 
 
 def load_open() -> QuerySet[Alert]:
@@ -11,5 +12,6 @@ def load_open() -> QuerySet[Alert]:
 
 
 def count_open() -> dict[str, int]:
-    """How many open alerts there are of each severity."""
-    return dict(load_open().order_by().values_list("severity").annotate(count=Count("id")))
+    """How many open alerts there are of each severity that has any, the worst first."""
+    found = dict(load_open().order_by().values_list("severity").annotate(count=Count("id")))
+    return {severity: found[severity] for severity in reversed(Severity) if severity in found}

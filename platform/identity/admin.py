@@ -62,6 +62,10 @@ class NewPersonForm(UserCreationForm):
 
     reason = reason_field("Why this person is let in. Kept in the audit log.")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+
 
 class PasswordForm(AdminPasswordChangeForm):
     """A password somebody else sets. Nobody is left without one here: who may not sign in any more is not active."""
@@ -79,7 +83,7 @@ class PersonAdmin(UserAdmin, DeskModelAdmin):  # type: ignore[type-arg, misc]
 
     form = PersonForm
     add_form = NewPersonForm
-    add_fieldsets = ((None, {"fields": ("username", "usable_password", "password1", "password2", "reason")}),)
+    add_fieldsets = ((None, {"fields": ("username", "password1", "password2", "reason")}),)
     change_password_form = PasswordForm
     list_display = ("username", "roles", "email", "is_active", "is_staff", "is_superuser", "last_login")
     list_filter = ("groups", "is_active", "is_staff", "is_superuser")

@@ -108,8 +108,27 @@ def is_shown(field: Any, hidden: Iterable[str]) -> bool:
 
 
 def shown(field: Any) -> str | Display:
-    """How a read-only field is named in an admin: decimals by a column that writes them without empty digits."""
-    return amount(field.name) if isinstance(field, models.DecimalField) else field.name
+    """How a read-only field stands on its row's page: decimals without empty digits, yes or no as a word. Either keeps
+    the field's name, so that its help text, often its unit, stands below it."""
+    if isinstance(field, models.DecimalField):
+        return worded_field(field.name, str(field.verbose_name), plain)
+    return yes_no(field.name) if isinstance(field, models.BooleanField) else field.name
+
+
+def worded_field(name: str, label: str, words: Callable[[Any], str]) -> Display:
+    """A column, or what stands for a field on its row's page, by the field's own name."""
+
+    def write(row: Any) -> str:
+        return words(getattr(row, name))
+
+    write.__name__ = name
+    return admin.display(description=label, ordering=name)(write)
+
+
+def yes_no(name: str) -> Display:
+    """A yes or no in a word: a tick or a cross would call the one good and the other bad, whatever is asked."""
+    label = name.removeprefix("is_").replace("_", " ")
+    return worded_field(name, label, lambda value: EMPTY if value is None else "yes" if value else "no")
 
 
 def amount(name: str, label: str = "") -> Display:
