@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.gate import CHANNEL, FORGET_AFTER_S, TTL_S
-from accounts.levels import LEVELS, NO_NEW, is_milder
+from accounts.levels import LABELS, LEVELS, NO_NEW, is_milder
 from accounts.querysets import lock_desk
 from alerts.conditions import Condition, hold_alerts
 from alerts.kinds import AlertKind
@@ -116,7 +116,7 @@ def lift_stop(by: User | str, reason: str, *, source: str = SYSTEM) -> int:
 def stop_condition(level: str, by: str, reason: str, generation: int) -> Condition:
     """What an alert says of the stop. Each pull is a cause of its own: a harder one is told even when the first was
     acknowledged."""
-    said = f"{by} stopped the desk at {level or NO_NEW}: {reason}"
+    said = f"{by} stopped the desk at “{LABELS.get(level or NO_NEW, level)}”: {reason}"
     return Condition(key=str(generation), subject="desk", text=said)
 
 

@@ -61,7 +61,7 @@ def find_unknown(now: datetime) -> list[Condition]:
         Condition(
             key=str(order.pk),
             subject=f"{order.account.name}: {order}",
-            text=f"Open for {_span(now - order.created_at)} in {order.market_id}. The last look said:"
+            text=f"Open for {_span(now - order.created_at)} ({order.market}). The last look said:"
             f" {order.reason or 'nothing'}.",
             severity=Severity.CRITICAL if now - order.created_at >= GRAVE_AFTER else Severity.WARNING,
             platform=Platform(order.account.platform),

@@ -25,6 +25,7 @@ from trading.events import (
     StrategyChanged,
     TradeExecuted,
 )
+from trading.values import price_text
 
 GROUP_S: Mapping[Kind, int] = {
     Kind.FILL: 20,
@@ -202,7 +203,7 @@ def _alert(event: Event, data: AlertRaised, about: About) -> Notice:
 
 
 def _execution(event: Event, data: Fill | FillFailed, titles: Mapping[str, str]) -> Notice:
-    what = f"{data.action} {amount(data.shares)} {data.side} @ {amount(data.price)}"
+    what = f"{data.action} {amount(data.shares)} {data.side} @ {price_text(data.price)}"
     where = f"{esc(data.account_name)} · {_title(event, data.market_id, titles)}"
     failed = isinstance(data, FillFailed)
     text = f"⚠️ {bold('Settlement failed')}: {what} · {where}" if failed else f"{bold(what)} · {where}"
@@ -229,7 +230,7 @@ def _order(event: Event, data: TradeExecuted, titles: Mapping[str, str]) -> Noti
         kind, head = Kind.ORDER_ERROR, f"{noun} {data.status}"
     else:
         return None
-    what = f"{data.action} {amount(data.shares)} {data.side} @ {amount(data.price)}"
+    what = f"{data.action} {amount(data.shares)} {data.side} @ {price_text(data.price)}"
     reason = f"\n{esc(clip(data.reason, 300))}" if data.reason else ""
     return Notice(
         key=f"order:{data.client_order_id}:{data.status}",

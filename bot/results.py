@@ -65,15 +65,15 @@ def describe(result: Result, now: datetime) -> str:
     fees = Position.objects.aggregate(fees=Sum("fees"))["fees"] or ZERO
     lines = [
         f"Result in all: {bold(money(point.profit))} USDT at {point.at:%H:%M:%S} UTC",
-        f"Today {money(result.today)} · 24 hours {money(result.day)} · realized {money(point.realized)}",
+        f"Today {money(result.today)} · 24 hours {money(result.day)} · realized {money(point.realized)} USDT",
         f"Equity: {bold(UNKNOWN if point.equity is None else amount(point.equity, 2))} USDT"
-        f" · fees {amount(fees, 2)} · {len(by_market)} market{pluralize(len(by_market))}",
+        f" · fees {amount(fees, 2)} USDT · {len(by_market)} market{pluralize(len(by_market))}",
     ]
     if point.unmarked:
         have = pluralize(point.unmarked, " has,s have")
         lines.append(f"⚠️ {point.unmarked} holding{have} no price yet, so the whole is not known.")
     if moved:
-        lines.append(f"By market, at this moment ({now:%H:%M:%S}):")
+        lines.append(f"By market, in USDT, at this moment ({now:%H:%M:%S}):")
     lines += [f"{money(value)} · {esc(clip(titles.get(key) or key, 50))}" for key, value in moved[:5]]
     return "\n".join(lines)
 

@@ -26,7 +26,7 @@ from strategies.reasons import Reason, decision_text
 from trading.enums import Action, MarketStatus, Outcome, TradingState
 from trading.instruments import MarketSpec
 from trading.positions import delta
-from trading.values import ZERO
+from trading.values import ZERO, price_text
 
 FILLS_TRIED = 200
 STEPS_SHOWN = 25
@@ -123,7 +123,7 @@ def _answer(
         for key in ((today, str(hedge.pk)), (today, "")):
             day[key] = day.get(key, ZERO) + leg.notional
         order = leg.order
-        orders.append(f"{order.action} {order.side} {order.shares.normalize():f} @ {order.price.normalize():f}")
+        orders.append(f"{order.action} {order.side} {order.shares.normalize():f} @ {price_text(order.price)}")
     _note(trial, fill, orders, told)
 
 

@@ -145,7 +145,7 @@ def _tell(row: Imbalance, account: Account, now: datetime) -> None:
             now=now,
         )
         if halts:
-            stop_by_itself(strategy.pk, f"{account.name} in {row.market_key}: {said}")
+            stop_by_itself(strategy.pk, f"{account.name} in {market or row.market_key}: {said}")
 
 
 def _strategies_of(account: Account, key: str) -> list[Strategy]:

@@ -142,7 +142,7 @@ def _preview(request: Request, level: str) -> str:
             seen = preview_stop(level, request.now)
     except DatabaseError:
         return "⚠️ The figures do not come in time. The stop works without them."
-    resting = f"{seen.resting} order{pluralize(seen.resting)} at the venues, worth {amount(seen.resting_value, 2)} USDT"
+    resting = f"{seen.resting} order{pluralize(seen.resting)} at the venues, worth {seen.resting_value:,.2f} USDT"
     stays = "it stays" if seen.resting == 1 else "they stay"
     lines = [
         f"Orders on their way that will not leave: {seen.held_back}",

@@ -141,7 +141,7 @@ KINDS: dict[AlertKind, KindFacts] = {
     AlertKind.DEAD_LETTERS: KindFacts(
         "Dead letters", W, True,
         "Messages could not be handled and were put aside.",
-        "Read them with `manage.py deadletters list`; replay or purge them, with a reason.",
+        "Read them with “manage.py deadletters list”; replay or purge them, with a reason.",
     ),
     AlertKind.DESK_STOPPED: KindFacts(
         "Emergency stop", C, True,

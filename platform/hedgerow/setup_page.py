@@ -54,8 +54,8 @@ def load_steps() -> list[Step]:
         ),
         Step(
             "Test their connections",
-            f"{connected} of {accounts} are connected and their balance was read; {passed} passed a test. "
-            "An account's own page has the button.",
+            f"{connected} of {accounts} are connected and their balance was read; ticked once all are. "
+            f"An account's own page has a test with more steps: {passed} passed it.",
             accounts >= 2 and connected == accounts,
             ("Test it", f"{reverse('account', args=[waiting.pk])}#connection-test")
             if waiting

@@ -85,6 +85,12 @@ def plain(value: Decimal) -> Decimal:
     return _EXACT.quantize(normal, ONE) if normal == normal.to_integral_value() else normal
 
 
+def price_text(value: Decimal) -> str:
+    """A price as people read it: two decimals, more only when it has more. `0.50` `0.123`."""
+    written = f"{value.normalize():f}"
+    return f"{value:.2f}" if len(written.partition(".")[2]) < 2 else written
+
+
 def text(value: Decimal) -> str:
     """The number as people and wires read it, never in scientific notation."""
     return format(_EXACT.normalize(value), "f")

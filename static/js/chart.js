@@ -1,5 +1,6 @@
 // The charts: each .chart[data-source] fetches its points, draws them with uPlot, and fetches them again as time goes on.
 // data-series names its lines, "key:colour:Label" each, with ":2" for one that has the right-hand scale.
+// data-most is how many decimals the legend shows at most, 4 without it.
 // Figures arrive as decimal strings; here they only become pixels. Null is unknown and leaves a gap.
 (() => {
   "use strict";
@@ -20,7 +21,7 @@
       probe.remove();
       return found;
     };
-    const write = (figure) => (figure === null || figure === undefined ? "–" : figure.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 }).replace("-", "−"));
+    const write = (figure) => (figure === null || figure === undefined ? "–" : figure.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: Number(host.dataset.most ?? 4) }).replace("-", "−"));
     const moment = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 19).replace("T", " ");
     // The legend tells the point that is pointed at, and the last one while none is.
     const shown = (u, figure, line, index) => (index === null || index === undefined ? u.data[line].at(-1) : figure);

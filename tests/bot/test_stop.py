@@ -155,7 +155,7 @@ def test_stop_says_what_each_level_would_do(bot: BotThread, link: Link, trader: 
     assert "they stay and may fill" in person.press(shown, "No new")["plain"]
     cancels = person.press(person.ask("/stop"), "Cancel all")["plain"]
     worth = sum((order.price * order.size for order in Order.objects.all()), Decimal(0))
-    assert f"4 orders at the venues, worth {worth.normalize():f} USDT: each will be cancelled" in cancels
+    assert f"4 orders at the venues, worth {worth:,.2f} USDT: each will be cancelled" in cancels
     flat = person.press(person.ask("/stop"), "Flatten")
     assert "1 holding, 30 shares, will be sold" in flat["plain"]
     done = person.press(flat, "Yes")

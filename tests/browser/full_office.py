@@ -143,7 +143,7 @@ def raise_alerts(operator: User, trader: User, now: datetime) -> None:
     market = Market.objects.get(market_id="103")
     row = Imbalance.objects.get()
     raise_alert(
-        Severity.WARNING, AlertKind.IMBALANCE, f"{row.account.name} in {row.market_key}",
+        Severity.WARNING, AlertKind.IMBALANCE, f"{row.account.name} in {market}",
         f"The venue holds {text(row.at_venue)} no, the ledger says {text(row.in_ledger)}: 4 shares apart in 3 reads.",
         dedup_key=key_of(AlertKind.IMBALANCE, f"{row.account_id}:{market.pk}:no"), now=now,
     )  # fmt: skip

@@ -49,7 +49,7 @@ def test_event_is_told_in_words(viewing: Client, record: str) -> None:
     Market.objects.create(id="predict:123", platform="predict", market_id="123", title="Northport vs Eastvale")
     write_fills(record, 1)
     page = viewing.get("/logs/").content.decode()
-    assert "<summary>buy yes, price 0.55, shares 1, fee 0.25, fee kind shares</summary>" in page
+    assert "<summary>buy yes, price 0.55, shares 1, fee 0.25 shares</summary>" in page
     assert ">Northport vs Eastvale</td>" in page
     assert 'title="Northport vs Eastvale (predict:123)"' in page
     assert "<option>fill_settled</option>" in page, "types are offered"
@@ -62,7 +62,12 @@ def test_event_is_told_in_words(viewing: Client, record: str) -> None:
     ("data", "words"),
     [
         ('{"account_id":"a","what":"state","value":"halted"}', "state halted"),
-        ('{"primary":40.10000000000000000001,"rung":0,"reason":""}', "primary 40.10000000000000000001, rung 0"),
+        ('{"primary":40.10000000000000000001,"rung":0,"reason":""}', "primary 40.1, rung 0"),
+        ('{"hedged":-88.673091498540794321,"need":-0.000008501459205679}', "hedged -88.6731, need 0"),
+        ('{"fee":0.545957575757575757,"fee_kind":"shares"}', "fee 0.546 shares"),
+        ('{"fee":0.285714,"fee_kind":"collateral"}', "fee 0.2857 USDT"),
+        ('{"what":"balance","value":"999932.698124"}', "balance 999,932.70 USDT"),
+        ('{"what":"balance","value":"unread"}', "balance unread"),
         ('{"address":"0xab","tags":["maker","two"]}', "address 0xab, tags maker two"),
         ('{"order_hash":"0xab"}', "nothing more"),
         ("no JSON", "no JSON"),

@@ -97,3 +97,20 @@ def test_progress_of_clearing_is_on_the_desk(trading: Client) -> None:
     assert 'title="cancel_all">Take every order off its book<' in text
     assert "3 orders still at the venues, 3 asked to be cancelled" in text
     assert '<progress max="4" value="1">' in text
+    Order.objects.filter(pk=ids[0]).update(origin="closing")
+    text = trading.get("/").content.decode()
+    assert "2 orders still at the venues, 2 asked to be cancelled; 1 closing order besides." in text
+    Order.objects.filter(pk__in=ids[1:3]).update(status="cancelled")
+    assert "Clear: nothing of ours rests at a venue but 1 closing order." in trading.get("/").content.decode()
+
+
+def test_stopped_desk_is_not_offered_to_trade_on(trading: Client) -> None:
+    add_fills(make_desk(timezone.now()), timezone.now(), 1)
+    Order.objects.update(status="unknown")
+    offered = trading.get("/desk/stop").content.decode()
+    assert "Keep trading</a>" in offered
+    assert "1 order at the venues nobody knows the fate of: it can still fill." in offered
+    trading.post("/desk/stop", {"reason": "first", "level": "cancel_all"})
+    offered = trading.get("/desk/stop").content.decode()
+    assert "Keep trading" not in offered
+    assert "Leave it as it is</a>" in offered

@@ -75,6 +75,7 @@ def test_large_difference_halts_the_strategy(account):
     strategy = Strategy.objects.get()
     assert (strategy.state, Alert.objects.get().severity) == ("halted", "critical")
     assert "70 shares apart" in strategy.state_reason
+    assert strategy.state_reason.startswith("hedge in Rain?: ")
 
 
 def test_position_nobody_booked_is_found(account):

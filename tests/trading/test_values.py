@@ -20,6 +20,7 @@ from trading.values import (
     from_base_units,
     plain,
     price_in_our_favour,
+    price_text,
     round_down,
     text,
     to_base_units,
@@ -184,3 +185,10 @@ def test_free_trading_leaves_the_bound_alone() -> None:
 def test_impossible_fee_rates_are_refused(rate: int) -> None:
     with pytest.raises(InvalidValue, match="basis points"):
         taker_fee(Action.BUY, D("0.5"), D(1), rate)
+
+
+@pytest.mark.parametrize(
+    ("price", "read"), [("0.5", "0.50"), ("0.500", "0.50"), ("0.123", "0.123"), ("1", "1.00"), ("0", "0.00")]
+)
+def test_price_is_read_with_two_decimals_or_more(price: str, read: str) -> None:
+    assert price_text(D(price)) == read

@@ -8,6 +8,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from trading.values import price_text
+
 register = template.Library()
 
 CENT = Decimal("0.01")
@@ -39,11 +41,7 @@ def signed_shares(value: Decimal | None, places: int = 0) -> str:
 @register.filter
 def price(value: Decimal | None) -> str:
     """A price: two decimals, more only when it has more. `0.55` `0.123`."""
-    if value is None:
-        return NOTHING
-    text = f"{value.normalize():f}"
-    places = len(text.partition(".")[2])
-    return f"{value:.2f}" if places < 2 else text
+    return NOTHING if value is None else price_text(value)
 
 
 @register.filter
