@@ -255,7 +255,9 @@ class Killing:
     def _take_off(self, order_id: UUID) -> None:
         """It rests in the end, whoever died over it, and can be cancelled; or a stop ended it before it left."""
         ended = (OrderStatus.ACCEPTED, OrderStatus.CANCELLED)
-        until(lambda: Order.objects.get(pk=order_id).status in ended, SOON_S, "it is accepted")
+        until(
+            lambda: Order.objects.get(pk=order_id).status in ended, SOON_S, lambda: f"it is accepted: {_told(order_id)}"
+        )
         cancel_order(order_id, "tests", "")
         until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.CANCELLED, SOON_S, "it is cancelled")
 
@@ -298,3 +300,9 @@ def died(process: subprocess.Popen[bytes], point: str) -> None:
         raise AssertionError(f"nobody came to {point}") from None
     assert code == -9, f"{point}: the process ended with {code}"
     print(f"killed at {point}", file=sys.stderr)
+
+
+def _told(order_id: UUID) -> str:
+    """The order as it stands, for who must find out why it does not go on."""
+    order = Order.objects.values("status", "reason", "attempts", "sender", "submitted_at", "sent_at").get(pk=order_id)
+    return ", ".join(f"{name} {value}" for name, value in order.items())
