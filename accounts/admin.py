@@ -17,7 +17,6 @@ from accounts.admin_columns import (
     explanations,
     fee_plain,
     latency_plain,
-    post_only,
     reason,
     side,
 )
@@ -79,7 +78,6 @@ class OrderAdmin(ReadOnlyAdmin):
     hidden = ("body", "salt", "announced")
     told = {
         "status": STATUS, "reason": reason, "latency_us": latency_plain, "expires_at_s": expires,
-        "post_only": post_only,
     }  # fmt: skip
     reasoned = ORDER_ACTIONS
     panels = (

@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from redis import RedisError
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from accounts.closing import carry_out, load_closing
+from accounts.closing import carry_out, key_of, load_closing
 from accounts.models import Account, Order, Position
 from accounts.order_lists import IN_FLIGHT_NAMES
 from accounts.registration import change_account_state
@@ -21,8 +21,7 @@ from accounts.trade import cancel_order
 from accounts.unknowns import LEAST_TEXT, Evidence, Found, load_unknown, resolve_unknown
 from identity.admin_actions import Apply, Given, ReasonedAction, ReasonForm
 from identity.back_office import ADMIN_SOURCE, counted, person_of, plain
-from markets.models import Market, market_key
-from trading.commands import PlaceOrder
+from markets.querysets import load_titles
 from trading.enums import TradingState
 from trading.values import ZERO
 
@@ -76,9 +75,10 @@ def plan_closing(account: Account, given: Given) -> Iterator[str]:
         yield "Halted: nothing of it is sold while it is. Let it only reduce first."
     if cancels := len(closing.cancels):
         yield f"{counted(cancels, 'order')} {'is' if cancels == 1 else 'are'} taken off the book"
-    titles = load_titles(closing.sales)
+    titles = load_titles({key_of(sale) for sale in closing.sales})
     for sale in closing.sales:
-        yield f"sell {plain(sale.shares)} {sale.side} at {plain(sale.price)} or better in {titles[key_of(sale)]}"
+        market = titles.get(key_of(sale)) or sale.market_id
+        yield f"sell {plain(sale.shares)} {sale.side} at {plain(sale.price)} or better in {market}"
     for position, why in closing.left:
         yield f"stays: {plain(position.size)} {position.outcome} in {position.market}: {why}"
     if closing.sales:
@@ -88,23 +88,14 @@ def plan_closing(account: Account, given: Given) -> Iterator[str]:
         yield "It holds nothing." if cancels else "It has no orders and holds nothing: there is nothing to close."
 
 
-def key_of(sale: PlaceOrder) -> str:
-    """The market's key in the catalogue."""
-    return market_key(sale.platform, sale.market_id)
-
-
-def load_titles(sales: Iterable[PlaceOrder]) -> dict[str, str]:
-    """The markets of these sales by key, as a person knows them. One query."""
-    keys = {key_of(sale) for sale in sales}
-    return {market.pk: str(market) for market in Market.objects.filter(pk__in=keys)} if keys else {}
-
-
 def close_account(request: HttpRequest, account: Account, given: Given) -> str:
     """Plan anew from the books of this moment, and order it."""
     closing = async_to_sync(load_closing)(account, given["max_slippage"], given["reason"])
     sold = carry_out(closing, person_of(request), given["reason"], source=ADMIN_SOURCE)
-    titles = load_titles(done.sale for done in sold if done.refusal)
-    refused = [f"{titles[key_of(done.sale)]}: {done.refusal}" for done in sold if done.refusal]
+    titles = load_titles({key_of(done.sale) for done in sold if done.refusal})
+    refused = [
+        f"{titles.get(key_of(done.sale)) or done.sale.market_id}: {done.refusal}" for done in sold if done.refusal
+    ]
     wishes = f"{counted(len(closing.cancels), 'cancel')} and {counted(len(sold) - len(refused), 'sale')}"
     asked = f"{account.name}: {wishes} asked for"
     left = f"; {counted(len(closing.left), 'holding')} left as before" if closing.left else ""

@@ -52,9 +52,3 @@ def expires(order: Order) -> str:
     """When the venue forgets the order, in UTC."""
     at = order.expires_at_s
     return "never" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-@admin.display(description="post only")
-def post_only(order: Order) -> str:
-    """A word, for a red cross would look like a fault."""
-    return "yes" if order.post_only else "no"

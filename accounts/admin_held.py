@@ -31,10 +31,7 @@ class Held(admin.SimpleListFilter):
         yield from others
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Position]) -> QuerySet[Position]:
-        match self.value():
-            case "every":
-                return queryset
-            case "none":
-                return queryset.filter(size=0)
-        is_search = bool(request.GET.get(SEARCH_VAR))
-        return queryset if is_search else queryset.exclude(size=0)
+        asked = self.value()
+        if asked == NONE:
+            return queryset.filter(size=0)
+        return queryset if asked == EVERY or request.GET.get(SEARCH_VAR) else queryset.exclude(size=0)

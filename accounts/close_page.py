@@ -22,7 +22,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.account_ids import read_ids
-from accounts.closing import Closing, carry_out, load_closing
+from accounts.closing import Closing, carry_out, key_of, load_closing
 from accounts.models import Account, Order, Position
 from accounts.querysets import without_bytes
 from accounts.scope import in_scope, visitor_of
@@ -30,7 +30,7 @@ from identity.access import is_fragment, page_for
 from identity.back_office import person_of
 from identity.models import AuditEntry
 from identity.roles import Role
-from markets.models import Market, market_key
+from markets.models import Market
 from trading.commands import PlaceOrder
 from trading.enums import OrderOrigin
 from trading.fees import taker_fee
@@ -145,11 +145,6 @@ def make_plan(account: Account, slippage: Decimal, reason: str) -> Plan:
             fee, _ = taker_fee(sale.action, sale.price, sale.shares, market.fee_rate_bps)
             sales.append((str(market), sale, sale.price * sale.shares - fee))
     return Plan(account, closing, sales)
-
-
-def key_of(sale: PlaceOrder) -> str:
-    """The key of the market it sells in."""
-    return market_key(sale.platform, sale.market_id)
 
 
 def follow(request: HttpRequest, accounts: list[Account], since: datetime) -> HttpResponse:

@@ -18,6 +18,7 @@ from accounts.registration import change_account_state
 from accounts.trade import SYSTEM, cancel_order, place_order
 from identity.models import User
 from markets.endpoints import load_endpoints
+from markets.models import market_key
 from markets.specs import spec_from_row
 from trading.commands import PlaceOrder
 from trading.enums import Action, MarketStatus, OrderOrigin, OrderType, Outcome, Platform, TradingState
@@ -42,6 +43,11 @@ class Closing:
     """Holdings that cannot be sold now, and why."""
     hedges: Mapping[UUID, UUID]
     """Sale → the exposure whose hedge it sells. Its fill takes the hedge back, so that nobody hedges the sale."""
+
+
+def key_of(sale: PlaceOrder) -> str:
+    """The key of the market it sells in."""
+    return market_key(sale.platform, sale.market_id)
 
 
 async def load_closing(account: Account, max_slippage: Decimal, reason: str) -> Closing:

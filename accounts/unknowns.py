@@ -48,7 +48,6 @@ RESOLVED = "order.resolved"
 RESOLVED_REASON = "resolved: "
 """What the reason of an order closed by a person begins with."""
 
-
 log = structlog.get_logger()
 
 

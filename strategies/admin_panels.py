@@ -1,10 +1,12 @@
 """What strategies know, shown below rows in the admin: a strategy's pairs and exposures, an exposure's decisions and
 orders, an account's pairs and exposures on either side, and the decision behind an order."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.urls import reverse
 from django.utils.html import format_html
 
@@ -42,25 +44,23 @@ def load_decision_of(order: Order) -> Iterable[Decision]:
 @admin.display(description="exposure")
 def exposure_link(order: Order) -> str:
     """The exposure an order hedges, by its accounts: a way to its page."""
-    if order.exposure_id is None:
-        return EMPTY
-    found = Exposure.objects.filter(pk=order.exposure_id).defer("lots").select_related(*ACCOUNTS).first()
-    if found is None:
-        return str(order.exposure_id)
-    page = reverse("admin:strategies_exposure_change", args=[found.pk])
-    return format_html('<a class="desk-link" href="{}">{} → {}</a>', page, found.primary_account, found.hedge_account)
+    exposures = Exposure.objects.defer("lots").select_related(*ACCOUNTS)
+    return link_to(order.exposure_id, exposures, lambda found: f"{found.primary_account} → {found.hedge_account}")
 
 
 @admin.display(description="strategy")
 def strategy_link(order: Order) -> str:
     """The strategy that wanted an order, by its name: a way to its page."""
-    if order.strategy_id is None:
-        return EMPTY
-    found = Strategy.objects.filter(pk=order.strategy_id).first()
+    return link_to(order.strategy_id, Strategy.objects.all(), str)
+
+
+def link_to(pk: UUID | None, rows: QuerySet[Any], words: Callable[[Any], str]) -> str:
+    """A way to a row's page, in words; the bare id of one that is gone."""
+    found = rows.filter(pk=pk).first() if pk else None
     if found is None:
-        return str(order.strategy_id)
-    page = reverse("admin:strategies_strategy_change", args=[found.pk])
-    return format_html('<a class="desk-link" href="{}">{}</a>', page, found)
+        return str(pk) if pk else EMPTY
+    page = reverse(f"admin:{found._meta.app_label}_{found._meta.model_name}_change", args=[pk])
+    return format_html('<a class="desk-link" href="{}">{}</a>', page, words(found))
 
 
 STRATEGY_PANELS = (

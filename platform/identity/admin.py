@@ -57,24 +57,24 @@ class PersonForm(forms.ModelForm):  # type: ignore[type-arg]
         self.before = rights_of(self.instance)
 
 
-class NewPersonForm(UserCreationForm):
+class WithPassword(forms.BaseForm):
+    """Nobody is left without a password here: who may not sign in any more is not active."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields.pop("usable_password", None)
+
+
+class NewPersonForm(WithPassword, UserCreationForm):
     """A name and a password; the rights are given on the person's page."""
 
     reason = reason_field("Why this person is let in. Kept in the audit log.")
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields.pop("usable_password", None)
 
-
-class PasswordForm(AdminPasswordChangeForm):
-    """A password somebody else sets. Nobody is left without one here: who may not sign in any more is not active."""
+class PasswordForm(WithPassword, AdminPasswordChangeForm):
+    """A password somebody else sets."""
 
     reason = reason_field("Why another is set. Kept in the audit log; the password is not.")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields.pop("usable_password", None)
 
 
 @admin.register(User)

@@ -4,7 +4,7 @@ Actions are in `admin_actions`, the panels below a row in `admin_panels`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -19,12 +19,12 @@ from unfold.paginator import InfinitePaginator
 from identity.admin_actions import ReasonedActionsMixin
 from identity.admin_panels import EMPTY, Panel, is_figure, render_panels
 from identity.models import AuditEntry, User
+from trading import values
+from trading.values import MINUS, cents_text
 
 Display = Callable[[Any], str]
 Search = Callable[[QuerySet[Any], str], QuerySet[Any]]
 
-MINUS = "\N{MINUS SIGN}"
-CENT = Decimal("0.01")
 STATE_COLOURS = {"active": "good", "reducing": "warn", "halted": "bad"}
 """A TradingState's, as on the desk's own pages."""
 
@@ -115,13 +115,13 @@ def shown(field: Any) -> str | Display:
     return yes_no(field.name) if isinstance(field, models.BooleanField) else field.name
 
 
-def worded_field(name: str, label: str, words: Callable[[Any], str]) -> Display:
-    """A column, or what stands for a field on its row's page, by the field's own name."""
+def worded_field(name: str, label: str, words: Callable[[Any], str], ending: str = "") -> Display:
+    """A column, or what stands for a field on its row's page, by the field's own name and an ending."""
 
     def write(row: Any) -> str:
         return words(getattr(row, name))
 
-    write.__name__ = name
+    write.__name__ = f"{name}{ending}"
     return admin.display(description=label, ordering=name)(write)
 
 
@@ -133,12 +133,7 @@ def yes_no(name: str) -> Display:
 
 def amount(name: str, label: str = "") -> Display:
     """A column for an exact decimal: every digit that counts, no others, sortable."""
-
-    def write(row: Any) -> str:
-        return plain(getattr(row, name))
-
-    write.__name__ = f"{name}_plain"
-    return admin.display(description=label or name.replace("_", " "), ordering=name)(write)
+    return worded_field(name, label or name.replace("_", " "), plain, "_plain")
 
 
 def worded(words: Callable[[str], str]) -> type[admin.AllValuesFieldListFilter]:
@@ -155,23 +150,12 @@ def worded(words: Callable[[str], str]) -> type[admin.AllValuesFieldListFilter]:
 @cache
 def whole(name: str, label: str) -> Display:
     """A column for a count. The same one for the same name, as Django looks for it among the sortable ones."""
-
-    def write(row: Any) -> str:
-        value = getattr(row, name)
-        return EMPTY if value is None else str(value)
-
-    write.__name__ = f"{name}_plain"
-    return admin.display(description=label, ordering=name)(write)
+    return worded_field(name, label, lambda value: EMPTY if value is None else str(value), "_plain")
 
 
 def money(name: str, label: str = "") -> Display:
     """A list's column for an amount of collateral, in cents; the row's own page has every digit."""
-
-    def write(row: Any) -> str:
-        return cents(getattr(row, name))
-
-    write.__name__ = f"{name}_money"
-    return admin.display(description=label or f"{name.replace('_', ' ')}, collateral", ordering=name)(write)
+    return worded_field(name, label or f"{name.replace('_', ' ')}, collateral", cents, "_money")
 
 
 def marked(name: str, colours: Mapping[str, str], label: str = "") -> Display:
@@ -195,15 +179,12 @@ def plain(value: Decimal | None) -> str:
 
 def trimmed(value: Decimal | None) -> Decimal | None:
     """The same decimal without empty digits, as an input begins with it: 500, not 500.000 nor 5E+2."""
-    return None if value is None else Decimal(f"{value.normalize():f}")
+    return None if value is None else values.plain(value)
 
 
 def cents(value: Decimal | None) -> str:
     """Collateral with two decimals, so that they stand below each other: 1,013.00, −3.21; a dash for nothing."""
-    if value is None:
-        return EMPTY
-    rounded = value.quantize(CENT, rounding=ROUND_HALF_EVEN)
-    return f"{rounded or abs(rounded):,f}".replace("-", MINUS)
+    return EMPTY if value is None else cents_text(value)
 
 
 def counted(number: int, noun: str) -> str:

@@ -80,16 +80,9 @@ def load_oldest(client: redis.Redis, stream: str, until: str, limit: int) -> lis
     return [_dead_letter(stream, entry_id, fields) for entry_id, fields in entries]
 
 
-def replay(client: redis.Redis, letter: DeadLetter) -> str | None:
-    """Put the message back on its stream and take it off the dead letters, in one step; gives its new entry id.
-
-    Every group sees it again: effects count once by the event's id. None when another replay or purge was first.
-    """
-    return move(client, letter.stream, [letter.entry_id]).get(letter.entry_id)
-
-
 def move(client: redis.Redis, stream: str, entry_ids: Sequence[str], counter: str = "") -> dict[str, str]:
-    """Replay these dead letters of `stream` in this order, all in one step: those still there, by their new entry ids.
+    """Put these dead letters back on `stream` in this order and off the dead ones, all in one step: those still there,
+    by their new entry ids. Every group sees them again: effects count once by the event's id.
 
     `counter` is a key whose hash counts them in that same step (`done`), with its time (`at`), as long as it exists. It
     tells the truth even when the answer was lost and the step, sent again, found nothing left to move.

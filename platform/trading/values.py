@@ -23,6 +23,8 @@ from trading.errors import InvalidValue
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
+MINUS = "\N{MINUS SIGN}"
+"""How people write the sign; wires have a hyphen."""
 WEI = 10**18
 WEI_PLACES = 18
 PRECISION = 60
@@ -30,6 +32,7 @@ PRECISION = 60
 WIDE = Context(prec=PRECISION)
 """For arithmetic that may divide, and so round, far behind what is stored."""
 
+_CENT = Decimal("0.01")
 _EXACT = Context(prec=78, traps=[Inexact, InvalidOperation, DivisionByZero, Overflow])
 # 78 digits hold any uint256, and a product of two 18-place numbers with 42 digits before the point.
 _AVERAGE = Context(prec=36, rounding=ROUND_HALF_EVEN)
@@ -89,6 +92,12 @@ def price_text(value: Decimal) -> str:
     """A price as people read it: two decimals, more only when it has more. `0.50` `0.123`."""
     written = f"{value.normalize():f}"
     return f"{value:.2f}" if len(written.partition(".")[2]) < 2 else written
+
+
+def cents_text(value: Decimal) -> str:
+    """Collateral as people read it, in cents: `1,013.00` `−3.21`, and `0.00` without a sign."""
+    rounded = value.quantize(_CENT, rounding=ROUND_HALF_EVEN)
+    return f"{rounded or abs(rounded):,f}".replace("-", MINUS)
 
 
 def text(value: Decimal) -> str:

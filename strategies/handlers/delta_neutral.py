@@ -125,17 +125,15 @@ def _freed(state: HedgeState) -> list[RestingOrder]:
 
     Without this a hedge that rests at the price of the moment rests there for good: nothing is owed while it does.
     """
-    states = {state.desk_state, state.venue_state, state.strategy_state, state.hedge_account.state}
-    if states != {TradingState.ACTIVE} or _blocked(state) is not None:
-        return []  # What is taken off might not be sent again.
-    return [
+    made_way = [
         order
         for order in state.own_orders
-        if order.is_repriced
-        and order.cancellable
-        and order.account_id == state.hedge_account.id
-        and _is_behind(order, state)
+        if order.is_repriced and order.cancellable and order.account_id == state.hedge_account.id
     ]
+    states = (state.desk_state, state.venue_state, state.strategy_state, state.hedge_account.state)
+    if not made_way or set(states) != {TradingState.ACTIVE} or _blocked(state) is not None:
+        return []  # What is taken off might not be sent again.
+    return [order for order in made_way if _is_behind(order, state)]
 
 
 def _is_behind(order: RestingOrder, state: HedgeState) -> bool:

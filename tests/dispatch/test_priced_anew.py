@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from accounts.ledger.rows import VenueWord
+from accounts.ledger.rows import NewOrder, VenueWord
 from accounts.models import Account, Order
 from markets.models import Market
 from strategies.dispatch import Dispatched, Dispatcher
@@ -34,6 +34,17 @@ async def bid(primary: Account, market: Market, price: str) -> Order:
     )
 
 
+async def make_way(
+    dispatcher: Dispatcher, signer: KeepingSigner, primary: Account, market: Market
+) -> tuple[Order, NewOrder]:
+    """The primary's quote, and the hedge that made way for it and rests."""
+    quote = await bid(primary, market, "0.60")
+    await dispatcher.dispatch(inbox_of(fill(primary, "t1")))
+    (hedge,) = signer.sent
+    await Order.objects.filter(id=hedge.id).aupdate(status="accepted")
+    return quote, hedge
+
+
 async def look(dispatcher: Dispatcher) -> Dispatched:
     exposure = await Exposure.objects.aget()
     return await dispatcher.dispatch(Inbox(), {exposure.id: "sweep"})
@@ -42,11 +53,8 @@ async def look(dispatcher: Dispatcher) -> Dispatched:
 async def test_priced_anew_once_the_other_order_is_gone(
     dispatcher: Dispatcher, signer: KeepingSigner, primary: Account, hedge: Account, market: Market
 ) -> None:
-    quote = await bid(primary, market, "0.60")
-    await dispatcher.dispatch(inbox_of(fill(primary, "t1")))
-    (first,) = signer.sent
+    quote, first = await make_way(dispatcher, signer, primary, market)
     assert (first.price, first.reason) == (Decimal("0.39"), "repriced")
-    await Order.objects.filter(id=first.id).aupdate(status="accepted")
     assert (await look(dispatcher)).cancels == ()
 
     await Order.objects.filter(id=quote.id).aupdate(status="cancelled")
@@ -74,10 +82,7 @@ async def test_part_filled_keeps_that_it_made_way(
     dispatcher: Dispatcher, signer: KeepingSigner, primary: Account, hedge: Account, market: Market
 ) -> None:
     """Also in the very transaction that records the fill: the quote's end and the fill may come together."""
-    quote = await bid(primary, market, "0.60")
-    await dispatcher.dispatch(inbox_of(fill(primary, "t1")))
-    (first,) = signer.sent
-    await Order.objects.filter(id=first.id).aupdate(status="accepted")
+    quote, first = await make_way(dispatcher, signer, primary, market)
     await Order.objects.filter(id=quote.id).aupdate(status="cancelled")
     part = fill(hedge, "t2", outcome=Outcome.NO, price="0.39", size="40", order_hash=first.order_hash or "")
     done = await dispatcher.dispatch(inbox_of(part))

@@ -13,11 +13,11 @@ from django.db.models import DecimalField, IntegerField
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from accounts.admin_columns import expires, fee_plain, latency_plain, post_only
+from accounts.admin_columns import expires, fee_plain, latency_plain
 from accounts.models import Account, Desk, EquityPoint, Fill, Order, Position, SealedSecret
 from alerts.models import Alert
 from alerts.raising import raise_alert
-from identity.back_office import cents, plain
+from identity.back_office import cents, plain, yes_no
 from identity.models import ApiToken, AuditEntry, User
 from strategies.models import Exposure, Strategy
 from streams.names import FIELD, dead_letter_stream
@@ -119,6 +119,7 @@ def test_columns_say_their_unit() -> None:
     assert latency_plain(Order(latency_us=1_737)) == "1.73 ms"
     assert latency_plain(Order(latency_us=None)) == "–"
     assert expires(Order(expires_at_s=1_795_852_484)) == "2026-11-28 07:54:44"
+    post_only = yes_no("post_only")
     assert (expires(Order()), post_only(Order(post_only=True)), post_only(Order())) == ("never", "yes", "no")
 
 

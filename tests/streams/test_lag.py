@@ -7,7 +7,7 @@ from typing import Any
 import redis
 import redis.asyncio
 
-from streams.deadletters import get_dead_letter, load_dead_letters, purge, replay
+from streams.deadletters import get_dead_letter, load_dead_letters, move, purge
 from streams.lag import GroupLag, load_lag, load_stream_lag
 from streams.names import FIELD, dead_letter_stream
 from streams.publisher import publish_now, publish_raw_now
@@ -84,10 +84,10 @@ async def test_replayed_letter_is_handled_again(
     reader = make_reader()
     await reader.dead_letter((await reader.read())[0], "down")
     (letter,) = load_dead_letters(now_client, FILL_EVENTS)
-    assert replay(now_client, letter) is not None
+    assert move(now_client, letter.stream, [letter.entry_id]).get(letter.entry_id) is not None
     assert [message.event() for message in await reader.read()] == [event(1)]
     assert load_dead_letters(now_client) == []
-    assert replay(now_client, letter) is None
+    assert move(now_client, letter.stream, [letter.entry_id]).get(letter.entry_id) is None
     assert await reader.read() == []
 
 

@@ -8,12 +8,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from trading.values import price_text
+from trading.values import MINUS, cents_text, price_text
 
 register = template.Library()
 
 CENT = Decimal("0.01")
-MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
 
 
@@ -47,10 +46,15 @@ def price(value: Decimal | None) -> str:
 @register.filter
 def money(value: Decimal | None) -> str:
     """An amount of collateral, in cents."""
-    if value is None:
-        return NOTHING
-    cents = value.quantize(CENT, rounding=ROUND_HALF_EVEN)
-    return f"{MINUS}{-cents:,.2f}" if cents < 0 else f"{abs(cents):,.2f}"
+    return NOTHING if value is None else cents_text(value)
+
+
+@register.filter
+def fee(value: Decimal | None, kind: str | None) -> str | SafeString:
+    """A fee, and what it is taken in: shares of what was bought, or collateral."""
+    if not value:
+        return shares(value)
+    return format_html('{} <span class="soft">{}</span>', shares(value), "shares" if kind == "shares" else "USDT")
 
 
 @register.filter
