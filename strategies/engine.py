@@ -8,7 +8,7 @@ A message is acknowledged only once what it asks for is committed; one that cann
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -37,6 +37,8 @@ log = structlog.get_logger()
 
 SWEEP_EVERY_S = 1.0
 SWEEP_MOST = 200
+SWEEP_AT_ONCE = 25
+"""So many are looked at in one transaction: a fill waits for one at most, and for its two milliseconds."""
 RECOVER_EVERY_S = 1.0
 REFRESH_EVERY_S = 2.0
 LONGEST_HOLD_S = 60.0
@@ -67,6 +69,7 @@ class Engine:
         block and is called beside everything else."""
         self._reader = reader
         self._free = list(reversed(dispatchers))
+        self._at_once = len(dispatchers)
         self._in_hand = asyncio.Semaphore(len(dispatchers))
         self._sweeper = sweeper
         self._sweeping = asyncio.Lock()
@@ -82,6 +85,11 @@ class Engine:
         self._swept_to = UUID(int=0)
         self._held: dict[UUID, tuple[int, datetime]] = {}
         self._commands: set[asyncio.Task[None]] = set()
+
+    @property
+    def is_idle(self) -> bool:
+        """No batch is in hand, and no order without an answer."""
+        return len(self._free) == self._at_once and not self._executor.sending
 
     def stop(self) -> None:
         """Ask `run` to finish what is in hand and return."""
@@ -211,14 +219,10 @@ class Engine:
             before = now - timedelta(seconds=SWEEP_EVERY_S)
             ids = await load_open_exposures(conn, before, self._swept_to, SWEEP_MOST)
         self._swept_to = ids[-1] if len(ids) == SWEEP_MOST else UUID(int=0)
-        due: Mapping[UUID, str] = {
-            exposure_id: "sweep"
-            for exposure_id in ids
-            if exposure_id not in self._held or self._held[exposure_id][1] <= now
-        }
-        if due:
+        due = [key for key in ids if key not in self._held or self._held[key][1] <= now]
+        for first in range(0, len(due), SWEEP_AT_ONCE):
             async with self._sweeping:
-                done = await self._sweeper.dispatch(Inbox(), due)
+                done = await self._sweeper.dispatch(Inbox(), dict.fromkeys(due[first : first + SWEEP_AT_ONCE], "sweep"))
             await self._follow_up(done)
 
     async def _look(self, exposure_id: UUID, cause: str) -> Dispatched:

@@ -6,7 +6,6 @@ its signals and its place among the workers. An engine that fails is built anew,
 """
 
 import asyncio
-import gc
 import os
 import threading
 import time
@@ -32,6 +31,7 @@ from strategies.foresight import Foresight
 from strategies.halting import halt_strategy
 from strategies.specs import BookShelf, SpecBook
 from streams.connection import connect, connect_reader
+from streams.garbage import Collector
 from streams.names import READER_GROUPS, STRATEGIES
 from streams.publisher import Publisher
 from streams.reader import GroupReader
@@ -76,15 +76,6 @@ async def connect_dispatcher(database_url: str) -> psycopg.AsyncConnection[Any]:
     for setting in PLANS:
         await conn.execute(f"SET {setting}")
     return conn
-
-
-def settle_garbage() -> None:
-    """What is here now stays for the engine's life: the collector does not look through Django and every account again
-    in the middle of a hedge, which took tens of milliseconds.
-    """
-    gc.unfreeze()  # an engine before this one
-    gc.collect()
-    gc.freeze()
 
 
 async def run_engine(name: str, stopping: threading.Event) -> None:
@@ -140,7 +131,7 @@ async def run_engine(name: str, stopping: threading.Event) -> None:
         )
         watcher = asyncio.create_task(_stop_when_asked(engine, stopping))
         stack.callback(watcher.cancel)
-        settle_garbage()
+        await stack.enter_async_context(Collector(lambda: engine.is_idle))
         log.info("engine_running", engine=name, pid=os.getpid())
         await engine.run()
 
