@@ -3,8 +3,9 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 from uuid import UUID, uuid4
 
 from accounts.lanes import PER_ACCOUNT
@@ -13,7 +14,6 @@ from accounts.stop import lift_stop, pull_stop
 from accounts.trade import cancel_order, place_order
 from accounts.unsettled import WORD_AFTER
 from strategies.models import Strategy
-from strategies.rehearsal.desk import Stand
 from streams.killpoints import CANCEL, ENDS, ENGINE, KILL_POINTS, LISTENER, STOPPED, TRADE
 from tests.faults.house import Background, House, until
 from trading.commands import PlaceOrder
@@ -24,6 +24,9 @@ SOON_S = 80.0
 FILLS = 2
 FORESEEN = 20
 """So many fills, one after the other in the same market: the engine writes ahead once it has guessed right."""
+OVER = (OrderStatus.CANCELLED, OrderStatus.FILLED)
+ARRIVED = (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED, *OVER)
+"""Where an order may stand that reached the venue: books move, and may take what was to rest."""
 NTH = {"engine": 2, "dispatch": 2, "answers": 2, "listener": 2, "executor": 2, "answers.announced": 1}
 """Not always at the first pass: by the second the process has state to lose. Two announcements are noted together."""
 
@@ -33,9 +36,11 @@ class Killing:
 
     def __init__(self, house: House) -> None:
         self.house = house
+        self.stand = house.stands[0]
         self.tried: list[str] = []
         self.listener = house.start_listener()
         self.engine: subprocess.Popen[bytes] | None = None
+        self.reconciler: subprocess.Popen[bytes] | None = None
 
     def run(self, point: str) -> None:
         """Die at `point`, come back, audit. AssertionError when something is not right afterwards."""
@@ -43,8 +48,12 @@ class Killing:
         self.tried.append(point)
         if self.listener.poll() is not None:  # An earlier point failed half-way: begin cleanly.
             self.listener = self.house.start_listener()
-        self._way(point)(point)
-        self.house.check()
+        try:
+            self._way(point)(point)
+            self.house.check()
+        finally:
+            if self.reconciler is not None:
+                self.house.end(self.reconciler)
 
     def _way(self, point: str) -> Callable[[str], None]:
         """How a process is brought to this point."""
@@ -102,30 +111,43 @@ class Killing:
         arrives = point in ("recovery.before_look", "recovery.found")
         kind = "timeout_after_accept" if arrives else "timeout_before_accept"
         # Without the wallet stream's word on it the order stays unknown until somebody looks.
-        stand = self.house.stands[0]
-        self.house.venue.set_faults(
-            [{"kind": kind, "count": 1}, {"kind": "drop_events", "count": 1, "address": stand.pair.primary.address}]
-        )
-        order_id = uuid4()
-        assert self._place(stand, order_id, "").wait(SOON_S) == 0
+        faults = [
+            {"kind": kind, "count": 1},
+            {"kind": "drop_events", "count": 1, "address": self.stand.pair.primary.address},
+        ]
+        order_id = self._leave_under(faults)
+        while not self._kills(armed, order_id):
+            self._take_off(order_id)
+            order_id = self._leave_under(faults)
         died(armed, point)
         self.house.venue.set_faults([])
+        # What was dropped may have been a fill's or a settlement's word: as in a whole desk, somebody asks for it.
+        self.reconciler = self.house.start_reconciler()
         self._begin_engine()
         self._take_off(order_id)
+
+    @staticmethod
+    def _kills(armed: subprocess.Popen[bytes], order_id: UUID) -> bool:
+        """Whether the process dies over this order before a word of the venue's settles it: the moving book may take
+        it, or an earlier order's event may be the one that is dropped."""
+        until(
+            lambda: armed.poll() is not None or status(order_id) in ARRIVED,
+            SOON_S,
+            lambda: f"somebody dies over it: {_told(order_id)}",
+        )
+        return armed.poll() is not None
 
     def _giving_up(self, point: str) -> None:
         """An order that never arrived and that nobody wants any more: who ends it dies over it."""
         armed = self._begin_engine(point)
         self.house.wait_until_heard()
-        stand, order_id = self.house.stands[0], uuid4()
-        self.house.venue.set_faults([{"kind": "timeout_before_accept"}])
-        assert self._place(stand, order_id, "").wait(SOON_S) == 0
-        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.UNKNOWN, SOON_S, "its answer is lost")
+        order_id = self._leave_under([{"kind": "timeout_before_accept"}])
+        self._until_status(order_id, (OrderStatus.UNKNOWN,), "has lost its answer")
         cancel_order(order_id, "tests", "")
         died(armed, point)
         self.house.venue.set_faults([])
         self._begin_engine()
-        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.CANCELLED, SOON_S, "it is given up")
+        self._until_status(order_id, (OrderStatus.CANCELLED,), "is given up")
 
     def _stopping(self, point: str) -> None:
         """More orders than the account's lane carries at once, at a slow venue: a stop catches those that wait."""
@@ -134,7 +156,7 @@ class Killing:
         self.house.venue.set_faults([{"kind": "latency_ms", "ms": 2500}])
         orders = [uuid4() for _ in range(PER_ACCOUNT + 2)]
         for order_id in orders:
-            place_order(self._command(self.house.stands[0], order_id), "tests")
+            place_order(self._command(order_id), "tests")
         left = Order.objects.filter(pk__in=orders, status=OrderStatus.INITIALIZED.value)
         until(lambda: not left.exists(), SOON_S, "all are journaled")
         pulling = Background(pull)
@@ -166,7 +188,7 @@ class Killing:
     def _has_resting_hedge(self) -> bool:
         if self._resting_hedges():
             return True
-        self.house.venue.take(str(self._rest(self.house.stands[0], inside=True).order_hash))
+        self.house.venue.take(str(self._rest(inside=True).order_hash))
         time.sleep(2)
         return bool(self._resting_hedges())
 
@@ -179,10 +201,7 @@ class Killing:
         """An order's answer is lost and its engine dead: the listener that finds it by REST dies over it."""
         self.house.end(self.listener)
         self._begin_engine()
-        stand, order_id = self.house.stands[0], uuid4()
-        self.house.venue.set_faults([{"kind": "timeout_after_accept", "count": 1}])
-        assert self._place(stand, order_id, "").wait(SOON_S) == 0
-        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.UNKNOWN, SOON_S, "its answer is lost")
+        order_id = self._settled(OrderStatus.UNKNOWN, [{"kind": "timeout_after_accept", "count": 1}])
         assert self.engine is not None
         self.house.end(self.engine)
         self.house.venue.set_faults([])
@@ -206,8 +225,8 @@ class Killing:
         if self.listener.poll() is not None:
             self.listener = self.house.start_listener()
             self.house.wait_until_heard(anew=True)
-        order = self._rest(self.house.stands[0])
-        primary = self.house.stands[0].pair.primary
+        order = self._rest()
+        primary = self.stand.pair.primary
         self.house.venue.set_faults([{"kind": "fail_settlement", "count": 1, "address": primary.address}])
         self.house.venue.take(str(order.order_hash))
         deadline = time.monotonic() + SOON_S
@@ -220,10 +239,9 @@ class Killing:
 
     def _sweeping(self, point: str) -> None:
         """A fill nobody heard; the listener that finds it by REST dies over it."""
-        stand = self.house.stands[0]
         self._begin_engine()
         self.house.wait_until_heard()
-        order = self._rest(stand)
+        order = self._rest()
         self.house.end(self.listener)
         self.house.venue.take(str(order.order_hash))
         time.sleep(0.5)  # settled: the venue lists it now
@@ -232,20 +250,19 @@ class Killing:
         self.listener = self.house.start_listener()
 
     def _cancelling(self, point: str) -> None:
-        stand = self.house.stands[0]
         armed = self._begin_engine(point)
         self.house.wait_until_heard()
-        order = self._rest(stand)
+        order = self._rest()
         cancel_order(order.pk, "tests", "")
         died(armed, point)
         self._begin_engine()
-        until(lambda: Order.objects.get(pk=order.pk).status == OrderStatus.CANCELLED, SOON_S, "it is cancelled")
+        self._until_status(order.pk, OVER, "is cancelled")
 
     def _placing(self, point: str) -> None:
-        stand, order_id = self.house.stands[0], uuid4()
+        order_id = uuid4()
         if self.engine is None:
             self._begin_engine()
-        placing = self._place(stand, order_id, point)
+        placing = self._place(order_id, point)
         died(placing, point)
         if point == "trade.before_commit":
             assert not Order.objects.filter(pk=order_id).exists()
@@ -253,35 +270,51 @@ class Killing:
         self._take_off(order_id)
 
     def _take_off(self, order_id: UUID) -> None:
-        """It rests in the end, whoever died over it, and can be cancelled; or a stop ended it before it left."""
-        ended = (OrderStatus.ACCEPTED, OrderStatus.CANCELLED)
-        until(
-            lambda: Order.objects.get(pk=order_id).status in ended, SOON_S, lambda: f"it is accepted: {_told(order_id)}"
-        )
+        """It rests in the end, whoever died over it, and can be cancelled; or a stop ended it before it left; or the
+        book moved meanwhile, as books do, and took it: then its fills must be in the books."""
+        self._until_status(order_id, ARRIVED, "is accepted")
         cancel_order(order_id, "tests", "")
-        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.CANCELLED, SOON_S, "it is cancelled")
+        self._until_status(order_id, OVER, "is cancelled")
 
-    def _rest(self, stand: Stand, *, inside: bool = False) -> Order:
+    @staticmethod
+    def _until_status(order_id: UUID, wanted: Collection[OrderStatus], what: str) -> None:
+        until(lambda: status(order_id) in wanted, SOON_S, lambda: f"the order {what}: {_told(order_id)}")
+
+    def _rest(self, *, inside: bool = False) -> Order:
         """An order of the primary's that rests at the best bid, or `inside` it."""
-        order_id = uuid4()
-        assert self._place(stand, order_id, "", inside=inside).wait(SOON_S) == 0
-        until(lambda: Order.objects.get(pk=order_id).status == OrderStatus.ACCEPTED, SOON_S, "it is accepted")
-        return Order.objects.get(pk=order_id)
+        return Order.objects.get(pk=self._settled(OrderStatus.ACCEPTED, [], inside=inside))
 
-    def _place(self, stand: Stand, order_id: UUID, kill_at: str, *, inside: bool = False) -> subprocess.Popen[bytes]:
-        command = self._command(stand, order_id, inside=inside)
+    def _settled(self, wanted: OrderStatus, faults: Sequence[Mapping[str, Any]], *, inside: bool = False) -> UUID:
+        """An order of the primary's that comes to stand so; one that the moving book takes first is followed by
+        another."""
+        while True:
+            order_id = self._leave_under(faults, inside=inside)
+            self._until_status(order_id, (wanted, *OVER), f"is {wanted}")
+            if status(order_id) == wanted:
+                return order_id
+
+    def _leave_under(self, faults: Sequence[Mapping[str, Any]], *, inside: bool = False) -> UUID:
+        """An order of the primary's on its way to a venue with these faults: its command is published."""
+        if faults:
+            self.house.venue.set_faults(faults)
+        order_id = uuid4()
+        assert self._place(order_id, "", inside=inside).wait(SOON_S) == 0
+        return order_id
+
+    def _place(self, order_id: UUID, kill_at: str, *, inside: bool = False) -> subprocess.Popen[bytes]:
+        command = self._command(order_id, inside=inside)
         words = (command.account_id, command.market_id, str(order_id), str(command.price), str(command.shares))
         return self.house.start("place", "tests/faults/place_process.py", *words, kill_at=kill_at)
 
-    def _command(self, stand: Stand, order_id: UUID, *, inside: bool = False) -> PlaceOrder:
-        bid, _ = self.house.venue.load_touches([stand.pair.market_id])[stand.pair.market_id]
+    def _command(self, order_id: UUID, *, inside: bool = False) -> PlaceOrder:
+        bid, _ = self.house.venue.load_touches([self.stand.pair.market_id])[self.stand.pair.market_id]
         return PlaceOrder(
             platform=Platform.PREDICT,
-            account_id=str(stand.pair.primary.pk),
-            market_id=stand.pair.market_id,
+            account_id=str(self.stand.pair.primary.pk),
+            market_id=self.stand.pair.market_id,
             side=Outcome.YES,
             action=Action.BUY,
-            price=(bid.price if bid is not None else Decimal("0.40")) + stand.market.tick * inside,
+            price=(bid.price if bid is not None else Decimal("0.40")) + self.stand.market.tick * inside,
             shares=Decimal(10),
             post_only=True,
             client_order_id=order_id,
@@ -300,6 +333,10 @@ def died(process: subprocess.Popen[bytes], point: str) -> None:
         raise AssertionError(f"nobody came to {point}") from None
     assert code == -9, f"{point}: the process ended with {code}"
     print(f"killed at {point}", file=sys.stderr)
+
+
+def status(order_id: UUID) -> str:
+    return str(Order.objects.values_list("status", flat=True).get(pk=order_id))
 
 
 def _told(order_id: UUID) -> str:
