@@ -21,9 +21,10 @@ from accounts.admin_columns import (
     side,
 )
 from accounts.admin_denied import DeniedBecause
-from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS, TITLES
+from accounts.admin_desk import DESK_ACTIONS, MARKET_ACTIONS
 from accounts.admin_held import Held
 from accounts.admin_search import search_fills, search_orders, search_positions
+from accounts.levels import label_of
 from accounts.models import (
     Account,
     ConnectionTest,
@@ -157,7 +158,7 @@ class DeskAdmin(ReadOnlyAdmin):
 
     @admin.display(description="level of the stop")
     def level_title(self, desk: Desk) -> str:
-        return TITLES.get(desk.level, desk.level) or EMPTY
+        return label_of(desk.level) or EMPTY
 
 
 @admin.register(EngineLease)

@@ -13,14 +13,14 @@ from django.http import HttpRequest
 from redis import RedisError
 from unfold.widgets import UnfoldAdminDecimalFieldWidget, UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from accounts.closing import carry_out, key_of, load_closing
+from accounts.closing import carry_out, key_of, load_closing, load_prices
 from accounts.models import Account, Order, Position
 from accounts.order_lists import IN_FLIGHT_NAMES
 from accounts.registration import change_account_state
 from accounts.trade import cancel_order
 from accounts.unknowns import LEAST_TEXT, Evidence, Found, load_unknown, resolve_unknown
 from identity.admin_actions import Apply, Given, ReasonedAction, ReasonForm
-from identity.back_office import ADMIN_SOURCE, counted, person_of, plain
+from identity.back_office import ADMIN_SOURCE, cents, counted, person_of, plain
 from markets.querysets import load_titles
 from trading.enums import TradingState
 from trading.values import ZERO
@@ -75,15 +75,15 @@ def plan_closing(account: Account, given: Given) -> Iterator[str]:
         yield "Halted: nothing of it is sold while it is. Let it only reduce first."
     if cancels := len(closing.cancels):
         yield f"{counted(cancels, 'order')} {'is' if cancels == 1 else 'are'} taken off the book"
-    titles = load_titles({key_of(sale) for sale in closing.sales})
-    for sale in closing.sales:
-        market = titles.get(key_of(sale)) or sale.market_id
-        yield f"sell {plain(sale.shares)} {sale.side} at {plain(sale.price)} or better in {market}"
+    priced = load_prices(closing.sales)
+    for one in priced:
+        sale = one.sale
+        yield f"sell {plain(sale.shares)} {sale.side} at {plain(sale.price)} or better in {one.title}"
     for position, why in closing.left:
         yield f"stays: {plain(position.size)} {position.outcome} in {position.market}: {why}"
-    if closing.sales:
-        least = sum((sale.shares * sale.price for sale in closing.sales), ZERO)
-        yield f"Sold in full, this brings at least {plain(least)} in collateral, less the venue's fees."
+    if priced:
+        least = sum((one.brings for one in priced), ZERO)
+        yield f"Sold in full, this brings at least {cents(least)} in collateral, the venue's fees taken off."
     elif not closing.left:
         yield "It holds nothing." if cancels else "It has no orders and holds nothing: there is nothing to close."
 

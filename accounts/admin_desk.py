@@ -10,7 +10,7 @@ from typing import Any
 from django import forms
 from django.http import HttpRequest
 
-from accounts.levels import FLATTEN, LEVELS
+from accounts.levels import FLATTEN, LEVELS, label_of
 from accounts.models import Account, Desk, Order
 from accounts.order_lists import IN_FLIGHT_NAMES
 from accounts.states import change_desk_state, change_market_limit, change_venue_state
@@ -25,12 +25,6 @@ from trading.enums import Platform, TradingState
 
 ANY = ("any number of shares", "any price")
 LIMITS = ("max_position", "price_band")
-TITLES = {
-    "hedge_only": "Hedges only",
-    "no_new": "No new orders",
-    "cancel_all": "Cancel everything",
-    "flatten": "Flatten, sell everything",
-}
 
 
 class LevelForm(ReasonForm):
@@ -38,7 +32,7 @@ class LevelForm(ReasonForm):
 
     level = forms.ChoiceField(
         label="Level, from the mildest to the strictest",
-        choices=[(level, f"{TITLES.get(level, level)}. {SENTENCES.get(level, '')}".strip()) for level in LEVELS],
+        choices=[(level, f"{label_of(level)}. {SENTENCES.get(level, '')}".strip()) for level in LEVELS],
         widget=forms.RadioSelect,
     )
 
@@ -68,7 +62,7 @@ def tell_levels(desk: Desk, given: Given) -> Iterable[str]:
             touched += f"; {', '.join(told.halted_holders)} too, though halted"
         if told.unreachable_holders:
             touched += f"; not yet {', '.join(told.unreachable_holders)}, without a key or a connection"
-        yield f"{TITLES.get(told.level, told.level)}: {touched}"
+        yield f"{label_of(told.level)}: {touched}"
     yield f"Waits for the word of: {', '.join(one.engines) or 'nobody, no engine is running'}"
 
 
@@ -76,7 +70,7 @@ def stop(request: HttpRequest, desk: Desk, given: Given) -> str:
     """Pull it. A milder level than the one in force is refused with a ValueError."""
     receipt = pull_stop(given["level"], person_of(request), given["reason"], source=ADMIN_SOURCE)
     confirmed = counted(len(receipt.confirmed), "engine")
-    told = f"Stopped, {TITLES.get(receipt.level, receipt.level)}: {confirmed} confirmed after {receipt.waited_ms} ms."
+    told = f"Stopped, {label_of(receipt.level)}: {confirmed} confirmed after {receipt.waited_ms} ms."
     silent = ", ".join(receipt.expired)
     return f"{told} These gave no word, and their leases have run out: {silent}." if silent else told
 
@@ -89,7 +83,7 @@ def lift(request: HttpRequest, desk: Desk, given: Given) -> str:
 
 def tell_desk(desk: Desk, given: Given) -> Iterable[str]:
     """How it stands now; of a stop or its lifting also why and by whom, as far as the row says."""
-    level = f" ({TITLES.get(desk.level, desk.level)})" if desk.level else ""
+    level = f" ({label_of(desk.level)})" if desk.level else ""
     by = f"by {desk.changed_by}" if desk.changed_by else ""
     why = "" if desk.is_reducing else ", ".join(part for part in (desk.reason, by) if part)
     yield f"{desk.standing.capitalize()}{level}{'; ' if why else ''}{why}"

@@ -22,7 +22,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.account_ids import read_ids
-from accounts.closing import Closing, carry_out, key_of, load_closing
+from accounts.closing import Closing, PricedSale, carry_out, load_closing, load_prices
 from accounts.models import Account, Order, Position
 from accounts.querysets import without_bytes
 from accounts.scope import in_scope, visitor_of
@@ -30,12 +30,9 @@ from identity.access import is_fragment, page_for
 from identity.back_office import person_of
 from identity.models import AuditEntry
 from identity.roles import Role
-from markets.models import Market
-from trading.commands import PlaceOrder
 from trading.enums import OrderOrigin
-from trading.fees import taker_fee
 from trading.orders import TERMINAL
-from trading.values import ZERO, exact, text
+from trading.values import ZERO, text
 
 PAGE_SOURCE = AuditEntry.Source.PAGE.value
 MOST_ACCOUNTS = 50
@@ -64,13 +61,12 @@ class Plan:
 
     account: Account
     closing: Closing
-    sales: list[tuple[str, PlaceOrder, Decimal]]
-    """The sales, each with its market's title and the least it brings in collateral, a taker's fee taken off."""
+    sales: list[PricedSale]
 
     @property
     def brings(self) -> Decimal:
         """The least they bring together, in collateral."""
-        return sum((brings for _, _, brings in self.sales), ZERO)
+        return sum((priced.brings for priced in self.sales), ZERO)
 
 
 @dataclass(frozen=True)
@@ -137,14 +133,7 @@ def close_accounts(request: HttpRequest) -> HttpResponse:
 def make_plan(account: Account, slippage: Decimal, reason: str) -> Plan:
     """What closing the account comes to at this moment; reads its markets' books from the venue."""
     closing: Closing = async_to_sync(load_closing)(account, slippage, reason)
-    markets = Market.objects.in_bulk(map(key_of, closing.sales))
-    sales = []
-    for sale in closing.sales:
-        market = markets[key_of(sale)]
-        with exact():
-            fee, _ = taker_fee(sale.action, sale.price, sale.shares, market.fee_rate_bps)
-            sales.append((str(market), sale, sale.price * sale.shares - fee))
-    return Plan(account, closing, sales)
+    return Plan(account, closing, load_prices(closing.sales))
 
 
 def follow(request: HttpRequest, accounts: list[Account], since: datetime) -> HttpResponse:

@@ -18,14 +18,15 @@ from accounts.registration import change_account_state
 from accounts.trade import SYSTEM, cancel_order, place_order
 from identity.models import User
 from markets.endpoints import load_endpoints
-from markets.models import market_key
+from markets.models import Market, market_key
 from markets.specs import spec_from_row
 from trading.commands import PlaceOrder
 from trading.enums import Action, MarketStatus, OrderOrigin, OrderType, Outcome, Platform, TradingState
 from trading.errors import InvalidValue, VenueError
+from trading.fees import taker_fee
 from trading.instruments import Book, MarketSpec
 from trading.orders import IN_FLIGHT
-from trading.values import ZERO, floor_to, round_down
+from trading.values import ZERO, exact, floor_to, round_down
 from venues.registry import market_data
 
 FLYING = sorted(status.value for status in IN_FLIGHT)
@@ -48,6 +49,28 @@ class Closing:
 def key_of(sale: PlaceOrder) -> str:
     """The key of the market it sells in."""
     return market_key(sale.platform, sale.market_id)
+
+
+@dataclass(frozen=True)
+class PricedSale:
+    """A planned sale, with its market's title."""
+
+    title: str
+    sale: PlaceOrder
+    brings: Decimal
+    """At least, in collateral, when it is filled whole; a taker's fee is taken off."""
+
+
+def load_prices(sales: Sequence[PlaceOrder]) -> list[PricedSale]:
+    """What these sales bring. One query."""
+    markets = Market.objects.in_bulk(map(key_of, sales))
+    return [_priced(sale, markets[key_of(sale)]) for sale in sales]
+
+
+def _priced(sale: PlaceOrder, market: Market) -> PricedSale:
+    with exact():
+        fee, _ = taker_fee(sale.action, sale.price, sale.shares, market.fee_rate_bps)
+        return PricedSale(str(market), sale, sale.price * sale.shares - fee)
 
 
 async def load_closing(account: Account, max_slippage: Decimal, reason: str) -> Closing:

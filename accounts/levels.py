@@ -18,13 +18,8 @@ CANCEL_ALL = "cancel_all"
 FLATTEN = "flatten"
 LEVELS = (HEDGE_ONLY, NO_NEW, CANCEL_ALL, FLATTEN)
 """From the mildest to the strictest."""
-LABELS = {
-    HEDGE_ONLY: "Only hedges go on",
-    NO_NEW: "No new order",
-    CANCEL_ALL: "Take every order off its book",
-    FLATTEN: "Sell everything",
-}
-"""What the dashboard calls each."""
+LABELS = {HEDGE_ONLY: "Hedges only", NO_NEW: "No new orders", CANCEL_ALL: "Cancel all", FLATTEN: "Flatten"}
+"""What the pages, the admin and the bot call each; the API says the level itself."""
 
 CANCELLING = frozenset({CANCEL_ALL, FLATTEN})
 """Levels at which the engine takes every resting order off its book."""
@@ -53,6 +48,11 @@ def pass_of(origin: OrderOrigin | str, exposure_id: UUID | None) -> str:
 def lets_out(level: str, kind: str) -> bool:
     """Whether orders on this pass may leave at this level; "" is a desk that trades."""
     return kind in _LETS_OUT.get(level, _NOTHING)
+
+
+def label_of(level: str) -> str:
+    """A level's name for people. One this build does not know is shown by its own name."""
+    return LABELS.get(level, level)
 
 
 def is_milder(level: str, than: str) -> bool:

@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from accounts.gate import CHANNEL, FORGET_AFTER_S, TTL_S
-from accounts.levels import LABELS, LEVELS, NO_NEW, is_milder
+from accounts.levels import LEVELS, NO_NEW, is_milder, label_of
 from accounts.querysets import lock_desk
 from alerts.conditions import Condition, hold_alerts
 from alerts.kinds import AlertKind
@@ -116,7 +116,7 @@ def lift_stop(by: User | str, reason: str, *, source: str = SYSTEM) -> int:
 def stop_condition(level: str, by: str, reason: str, generation: int) -> Condition:
     """What an alert says of the stop. Each pull is a cause of its own: a harder one is told even when the first was
     acknowledged."""
-    said = f"{by} stopped the desk at “{LABELS.get(level or NO_NEW, level)}”: {reason}"
+    said = f"{by} stopped the desk at “{label_of(level or NO_NEW)}”: {reason}"
     return Condition(key=str(generation), subject="desk", text=said)
 
 
@@ -133,7 +133,10 @@ def _record(stopped: bool, level: str, by: User | str, reason: str, source: str)
     with transaction.atomic(durable=True):
         desk = lock_desk()
         if stopped and desk.stopped and is_milder(level, desk.level):
-            raise ValueError(f"the desk is stopped at {desk.level}: {level} would loosen it, which only a lift does")
+            raise ValueError(
+                f"the desk is stopped at “{label_of(desk.level)}”:"
+                f" “{label_of(level)}” would loosen it, which only a lift does"
+            )
         before = {"stopped": desk.stopped, "level": desk.level, "generation": desk.generation}
         desk.stopped, desk.level, desk.generation = stopped, level, desk.generation + 1
         desk.changed_by, desk.reason, desk.changed_at = str(by)[:150], reason[:255], now

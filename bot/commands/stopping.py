@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection, transaction
 from django.template.defaultfilters import pluralize
 
 from accounts import querysets as ledger
-from accounts.levels import CANCEL_ALL, CANCELLING, FLATTEN, HEDGE_ONLY, LEVELS, NO_NEW, is_milder
+from accounts.levels import CANCELLING, FLATTEN, LEVELS, is_milder, label_of
 from accounts.stop import lift_stop, pull_stop
 from accounts.stop_preview import SENTENCES, load_progress, preview_stop
 from bot.commands.registry import CONFIRM_LIFE, Request, action, ask_twice, command
@@ -20,7 +20,6 @@ from identity.roles import Role
 from strategies import querysets as strategies
 
 BOT = AuditEntry.Source.BOT.value
-LABELS = {HEDGE_ONLY: "Hedges only", NO_NEW: "No new orders", CANCEL_ALL: "Cancel all", FLATTEN: "Flatten"}
 PATIENCE_MS = 1000
 """How long a figure may take before the question is asked without it."""
 
@@ -29,7 +28,9 @@ PATIENCE_MS = 1000
 def stop(request: Request) -> Reply:
     """What a stop would touch, with a button for each level."""
     desk = ledger.load_desk()
-    already = f"It is already stopped ({esc(desk.level)}), by {esc(desk.changed_by)}.\n" if desk.stopped else ""
+    already = (
+        f"It is already stopped ({esc(label_of(desk.level))}), by {esc(desk.changed_by)}.\n" if desk.stopped else ""
+    )
     levels = [level for level in LEVELS if not (desk.stopped and is_milder(level, desk.level))]
     text = (
         f"{bold('Stop the desk?')} ({settings.MODE.value.upper()})\n{already}{_count_touched(request)}\n"
@@ -67,7 +68,8 @@ def stop_now(request: Request) -> Reply:
     except ValueError as error:
         return Reply(f"Not changed: {esc(error)}", is_urgent=True)
     late = f"\nNo word from {esc(', '.join(receipt.expired))}: their leases have run out." if receipt.expired else ""
-    confirmed = f"{len(receipt.confirmed)} engines confirmed after {receipt.waited_ms} ms."
+    heard = len(receipt.confirmed)
+    confirmed = f"{heard} engine{pluralize(heard)} confirmed after {receipt.waited_ms} ms."
     far = [Button("How far it is", "stop_progress")] if level in CANCELLING else []
     return Reply(
         f"🛑 {bold('Stopped.')} {esc(label_of(level))}: {confirmed}{late}",
@@ -113,11 +115,6 @@ def resume_now(request: Request) -> Reply:
     """Lift the stop."""
     lift_stop(request.speaker.user, request.arguments["reason"], source=BOT)
     return Reply(f"✅ {bold('The desk trades again.')}", buttons=[[Button("Status", "status")]], is_urgent=True)
-
-
-def label_of(level: str) -> str:
-    """A level's name on a button. One newer than this list is shown by its own name."""
-    return LABELS.get(level, level)
 
 
 def _count_touched(request: Request) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin_desk import TITLES
+from accounts.levels import label_of
 from hedgerow.charts import load_equity_part
 from hedgerow.desk import load_state, load_summary
 from hedgerow.vitals import load_alerts, load_health
@@ -19,4 +19,4 @@ def show_tiles(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
         tiles |= load(now)
     troubled = [vital for vital in tiles["vitals"] if vital.mark != "good"]
     level = tiles["desk"].level
-    return context | tiles | {"troubled": troubled, "level_title": TITLES.get(level, level)}
+    return context | tiles | {"troubled": troubled, "level_title": label_of(level)}

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from django_htmx.http import HttpResponseClientRedirect
 
 from accounts import querysets as ledger
-from accounts.levels import LABELS, LEVELS, NO_NEW, is_milder
+from accounts.levels import LEVELS, NO_NEW, is_milder, label_of
 from accounts.stop import lift_stop, pull_stop
 from accounts.stop_preview import StopPreview, preview_levels
 from hedgerow.access import is_fragment, page_for
@@ -43,7 +43,7 @@ class ReasonForm(forms.Form):
 class StopForm(ReasonForm):
     """How hard to stop, and why."""
 
-    level = forms.ChoiceField(choices=[(level, LABELS[level]) for level in LEVELS], required=False)
+    level = forms.ChoiceField(choices=[(level, label_of(level)) for level in LEVELS], required=False)
 
     def clean_level(self) -> str:
         """Without a word on it, no new order: a stop in a hurry is a stop."""
@@ -116,7 +116,7 @@ def show(request: HttpRequest, control: str, form: ReasonForm) -> HttpResponse:
         in_force = desk.level if desk.stopped else ""
         chosen = form.data.get("level") or in_force or NO_NEW
         context["levels"] = [
-            Choice(LABELS[told.level], told, told.level == chosen, is_milder(told.level, in_force))
+            Choice(label_of(told.level), told, told.level == chosen, is_milder(told.level, in_force))
             for told in preview_levels(now)
         ]
         context["unknown"] = ledger.count_in_flight().get("unknown", 0)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from accounts import querysets as ledger
-from accounts.levels import CANCELLING, FLATTEN, LABELS, NO_NEW
+from accounts.levels import CANCELLING, FLATTEN, NO_NEW, label_of
 from accounts.models import Account, Fill, Order
 from accounts.stop_preview import load_progress
 from hedgerow.charts import load_equity_part
@@ -74,7 +74,7 @@ def load_part(part: str, now: datetime) -> dict[str, Any]:
 def load_state(now: datetime) -> dict[str, Any]:
     """Whether the desk trades, and which engines say so. Two queries; seven more while a stop clears the desk."""
     desk = ledger.load_desk()
-    label = LABELS.get(desk.level or NO_NEW, desk.level)
+    label = label_of(desk.level or NO_NEW)
     context: dict[str, Any] = {"desk": desk, "level": label, "leases": ledger.load_fresh_leases(now)}
     if desk.stopped and desk.level in CANCELLING:
         left = load_progress()

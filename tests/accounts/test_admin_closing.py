@@ -9,8 +9,11 @@ from asgiref.sync import sync_to_async
 from django.test import Client
 
 from accounts.models import Account, Order, Position
+from identity.back_office import cents
 from identity.models import AuditEntry
 from tests.accounts.test_clearing import bid
+from trading.enums import Action
+from trading.fees import taker_fee
 from trading.instruments import MarketSpec
 
 
@@ -28,7 +31,11 @@ async def test_account_is_closed_after_a_dry_run(
     shown = (await sync_to_async(client.get)(page)).content.decode()
     title = (await Position.objects.select_related("market").aget()).market.title
     assert f"sell 10 yes at 0.25 or better in {title}" in html.unescape(shown)
-    assert "this brings at least 2.5 in collateral" in shown
+    fee, _ = taker_fee(Action.SELL, Decimal("0.25"), Decimal(10), market.fee_rate_bps)
+    assert fee > 0
+    assert f"this brings at least {cents(Decimal('2.5') - fee)} in collateral, the venue's fees taken off" in (
+        html.unescape(shown)
+    )
     again = {"confirmed": "yes", "again": "yes", "max_slippage": "0.1", "reason": ""}
     shown = (await sync_to_async(client.post)(page, again)).content.decode()
     assert "sell 10 yes at 0.2 or better" in shown

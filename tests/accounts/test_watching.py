@@ -197,11 +197,11 @@ def test_bus_that_is_away_leaves_the_rest_watched(account: Account, look: Look, 
 
 def test_stop_tells_who_why_and_how_far(account: Account, look: Look, operator: Any) -> None:
     pull_stop("no_new", operator, "prices look wrong", ttl_s=0.1)
-    assert load_open().get().text == "operator stopped the desk at “No new order”: prices look wrong"
+    assert load_open().get().text == "operator stopped the desk at “No new orders”: prices look wrong"
     acknowledge(load_open().get().pk, operator)
     assert look() == {}, "acknowledged, and still in force"
     pull_stop("cancel_all", operator, "worse", ttl_s=0.1)
-    assert "Take every order off its book" in look(1)["desk_stopped"][1]
+    assert "Cancel all" in look(1)["desk_stopped"][1]
     lift_stop(operator, "over")
     assert look(2) == {}
     assert not Alert.objects.filter(resolved_at=None).exists()

@@ -90,13 +90,13 @@ def test_desk_is_stopped_at_a_level_with_a_reason(log_in: LogIn, operator: User,
         cursor.execute("UPDATE accounts_enginelease SET generation_seen = 1000000, renewed_at = now()")
     page = log_in("operator")
     page.goto(address_of(Desk, "1/stop-desk/"))
-    page.get_by_label("Cancel everything").check()
+    page.get_by_label("Cancel all").check()
     page.fill("[name=reason]", "browser drill")
     page.locator("form.desk-form button[type=submit]").click()
-    expect(page.locator("body")).to_contain_text("Stopped, Cancel everything:")
+    expect(page.locator("body")).to_contain_text("Stopped, Cancel all:")
     assert Desk.objects.get().level == "cancel_all"
     page.goto("/admin/")
-    expect(page.locator(".desk-tiles")).to_contain_text("Cancel everything: browser drill")
+    expect(page.locator(".desk-tiles")).to_contain_text("Cancel all: browser drill")
 
 
 def test_what_matters_is_in_view_and_figures_stand_right(log_in: LogIn, operator: User, desk: None) -> None:

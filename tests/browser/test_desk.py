@@ -67,7 +67,7 @@ def test_stop_is_previewed_reasoned_and_pulled(log_in: LogIn, trader: User) -> N
     page = log_in("trader")
     page.click("#state >> text=Stop…")
     expect(page.locator("#stop")).to_contain_text("Accounts that may order")
-    expect(page.get_by_label("No new order")).to_be_checked()
+    expect(page.get_by_label("No new orders")).to_be_checked()
     page.check("[value=cancel_all]")
     assert not Desk.objects.get(pk=1).stopped, "looking stops nothing"
     page.click("text=Stop the desk now")

@@ -188,15 +188,15 @@ def test_index_says_what_is_wrong(office: Client, desk: None, redis_url: str, se
     Order.objects.update(status="filled")
     assert "none unknown" in page_of(office, "/admin/")
     Desk.objects.update(stopped=True, level="cancel_all", reason="venue is odd", changed_at=timezone.now())
-    assert "Cancel everything: venue is odd" in page_of(office, "/admin/")
-    assert ">Stopped (Cancel everything); venue is odd<" in page_of(office, address_of(Desk, "1/lift-stop/"))
+    assert "Cancel all: venue is odd" in page_of(office, "/admin/")
+    assert ">Stopped (Cancel all); venue is odd<" in page_of(office, address_of(Desk, "1/lift-stop/"))
     Desk.objects.update(stopped=False, level="", state="reducing")
     assert 'warn">Only reducing</dd>' in page_of(office, "/admin/")
     listed = page_of(office, address_of(Desk)).partition('id="result_list"')[2]
     assert ">the desk, only reducing<" in listed
     Desk.objects.update(stopped=True, level="cancel_all")
     listed = page_of(office, address_of(Desk)).partition('id="result_list"')[2]
-    assert "Cancel everything" in listed
+    assert "Cancel all" in listed
     assert ">cancel_all<" not in listed
 
 
