@@ -140,10 +140,11 @@ class Order(models.Model):
         ordering = ["-created_at"]
         constraints = [models.UniqueConstraint(fields=["order_hash"], name="order_hash_once")]
         indexes = [
+            # `order_best`, over the functions of standing.sql, is made by migration 0017.
             models.Index(
-                fields=["market", "account"],
+                fields=["exposure_id"],
                 name="order_in_flight",
-                condition=Q(status__in=sorted(s.value for s in IN_FLIGHT)),
+                condition=Q(status__in=sorted(s.value for s in IN_FLIGHT), exposure_id__isnull=False),
             ),
             models.Index(
                 fields=["updated_at"],
@@ -152,9 +153,9 @@ class Order(models.Model):
             ),
             models.Index(fields=["market"], name="order_doubted", condition=Q(doubted_since__isnull=False)),
             models.Index(
-                fields=["account"],
-                name="order_reserving",
-                condition=Q(action="buy", status__in=sorted(s.value for s in IN_FLIGHT)),
+                fields=["account", "market"],
+                name="order_going",
+                condition=Q(status__in=sorted(s.value for s in IN_FLIGHT)),
             ),
             models.Index(fields=["updated_at"], name="order_unannounced", condition=~Q(announced=models.F("status"))),
             models.Index(fields=["market"], name="order_by_market"),

@@ -38,3 +38,22 @@ LANGUAGE sql STABLE AS $$
     ), 0)
     FROM accounts_account a WHERE a.id = ANY(wanted) AND a.balance_at > since
 $$;
+
+-- The one book of a market, in YES: a buy of YES and a sell of NO are bids, the others asks (trading/positions.py).
+CREATE OR REPLACE FUNCTION book_side(outcome text, action text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN (outcome = 'yes') = (action = 'buy') THEN 'bid' ELSE 'ask' END
+$$;
+
+CREATE OR REPLACE FUNCTION yes_price(outcome text, price numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN outcome = 'yes' THEN price ELSE 1 - price END
+$$;
+
+-- The larger, the sooner it is crossed: a bid's YES price, an ask's less than nothing. The index `order_best` is over
+-- these two and must be made anew if they change; what an index calls may call no function of ours in turn.
+CREATE OR REPLACE FUNCTION reach(outcome text, action text, price numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN outcome = 'yes' THEN price ELSE 1 - price END
+        * CASE WHEN (outcome = 'yes') = (action = 'buy') THEN 1 ELSE -1 END
+$$;

@@ -77,14 +77,15 @@ def running(arguments: list[str], env: dict[str, str], log: Path) -> Iterator[su
 class Desk:
     """Pairs of accounts, one market each, in a real database; their keys sealed as the product seals them."""
 
-    def __init__(self, pairs: int, strategies: int = 1) -> None:
+    def __init__(self, pairs: int, strategies: int = 1, resting: int = 0) -> None:
+        """`resting`: so many orders of the other accounts rest in each market, far from the fills."""
         import django
         from django.utils import timezone
 
         django.setup()
         from django.conf import settings
 
-        from accounts.models import Account, SealedSecret
+        from accounts.models import Account, Order, SealedSecret
         from accounts.vault import Sealer
         from markets.models import Market
         from strategies.models import Pair, Strategy
@@ -121,6 +122,16 @@ class Desk:
             Pair(strategy=plans[number % strategies], primary=accounts[2 * number], hedge=accounts[2 * number + 1])
             for number in range(pairs)
         )
+        now = timezone.now()
+        Order.objects.bulk_create(
+            Order(
+                id=uuid4(), account=accounts[(2 * number + 2 * other) % len(accounts)], market_id=f"predict:{number}",
+                outcome="yes", action="buy", price=Decimal("0.10"), size=Decimal(10), status="accepted",
+                announced="accepted", origin="quoter", created_at=now, updated_at=now,
+            )
+            for number in range(pairs)
+            for other in range(1, resting + 1)
+        )  # fmt: skip
         self.accounts = 2 * pairs
         self.primaries: list[tuple[UUID, str, str]] = [
             (accounts[2 * number].id, accounts[2 * number].name, str(number)) for number in range(pairs)
@@ -283,6 +294,7 @@ def main() -> None:
     parser.add_argument("--fills", type=int, default=600)
     parser.add_argument("--pairs", type=int, default=100)
     parser.add_argument("--strategies", type=int, default=1)
+    parser.add_argument("--resting", type=int, default=0, help="orders of other accounts of ours in each market")
     parser.add_argument("--rate", type=float, default=40.0)
     parser.add_argument("--burst", type=int, default=3000)
     parser.add_argument("--celery-burst", type=int, default=600, help="0 leaves the comparison out")
@@ -310,7 +322,7 @@ def main() -> None:
 
         ensure_vault(state / "vault")
         subprocess.run([sys.executable, "manage.py", "migrate", "--noinput", "-v0"], env=env, check=True, cwd=ROOT)
-        desk = Desk(options.pairs, options.strategies)
+        desk = Desk(options.pairs, options.strategies, options.resting)
         stack.enter_context(
             running([sys.executable, str(ROOT / "benchmarks/hotpath_sink.py"), str(port)], env, state / "sink.log")
         )

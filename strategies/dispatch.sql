@@ -14,6 +14,12 @@ DECLARE
     accounts json := '[]';
     tradable uuid[];
     bounds json := '[]';
+    is_bounded boolean := false;
+    moved uuid[] := '{}';
+    owners uuid[];
+    hedges uuid[];
+    hedged_in text[];
+    several constant uuid := '00000000-0000-0000-0000-000000000000';
 BEGIN
     IF jsonb_array_length(executions) > 0 THEN
         ledger := ledger_open(executions, at);
@@ -61,6 +67,7 @@ BEGIN
             ON CONFLICT DO NOTHING;
         END IF;
 
+        moved := ARRAY(SELECT o.id FROM json_to_recordset(ledger -> 'orders') AS o(id uuid));
         wanted := wanted || ARRAY(
             SELECT e.id
             FROM jsonb_to_recordset(executions) AS i(account_id uuid, market_key text)
@@ -73,8 +80,9 @@ BEGIN
 
     SELECT coalesce(json_agg(row_to_json(r)), '[]'), array_agg(DISTINCT r.market_key), bool_or(r.has_ladder),
         array_agg(DISTINCT r.hedge_id),
-        array_agg(DISTINCT r.market_key) FILTER (WHERE r.strategy_state <> 'halted' AND r.pair_enabled)
-    INTO exposures, markets, has_ladder, tradable, judged FROM (
+        array_agg(DISTINCT r.market_key) FILTER (WHERE r.strategy_state <> 'halted' AND r.pair_enabled),
+        array_agg(r.id), array_agg(r.hedge_id), array_agg(r.market_key)
+    INTO exposures, markets, has_ladder, tradable, judged, owners, hedges, hedged_in FROM (
         SELECT e.id, e.strategy_id, e.pair_id, e.market_id AS market_key, e.primary_account_id AS primary_id,
             e.hedge_account_id AS hedge_id, e."primary", e.hedged, e.lots, e.in_flight, e.need, e.rung, e.rung_since,
             e.next_rung, e.rung_owed, e.reason, e.unhedged_since, e.dust_since, e.revision, s.name AS strategy_name,
@@ -111,6 +119,8 @@ BEGIN
             )
             WHERE e.id = ANY(wanted) AND jsonb_array_length(s.config -> 'ladder') > 0
         ) r;
+        SELECT array_agg(t.id), array_agg(m.key) INTO hedges, hedged_in
+        FROM unnest(tradable) AS t(id) CROSS JOIN unnest(markets) AS m(key);
     END IF;
 
     -- What is ordered in a market is judged one after the other, here and by the intake (accounts/standing.py): two
@@ -129,28 +139,79 @@ BEGIN
             JOIN markets_market m ON m.id = b.market_key
             WHERE b.max_position IS NOT NULL OR b.price_band IS NOT NULL
         ) r;
+        is_bounded := json_array_length(bounds) > 0;
     END IF;
 
     -- Read after the locks: what other dispatches planned for these exposures is in here.
     RETURN (
+        WITH told AS (
+            -- One by one: what these exposures ordered, what these executions filled, and what is doubted. A hedge whose
+            -- end is doubted (accounts/ends.py) may have filled without our knowing: what is left of it is in flight.
+            SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
+                o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested,
+                o.reason = 'repriced' AS is_repriced
+            FROM accounts_order o
+            WHERE o.exposure_id = ANY(owners)
+              AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+            UNION ALL
+            SELECT o.id, o.exposure_id, o.account_id, o.market_id, o.outcome, o.action, o.price, o.size - o.filled,
+                o.status, o.cancel_requested_at IS NOT NULL, o.reason = 'repriced'
+            FROM unnest(moved) AS f(id) CROSS JOIN LATERAL (SELECT * FROM accounts_order o WHERE o.id = f.id OFFSET 0) o
+            WHERE NOT coalesce(o.exposure_id = ANY(owners), false)
+              AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+            UNION ALL
+            SELECT o.id, o.exposure_id, o.account_id, o.market_id, o.outcome, o.action, o.price, o.size - o.filled,
+                o.status, true, o.reason = 'repriced'
+            FROM accounts_order o
+            WHERE o.market_id = ANY(markets) AND o.doubted_since IS NOT NULL
+              AND o.status IN ('cancelled', 'expired') AND o.filled < o.size
+        ), others AS (
+            -- What the accounts we may trade on have going besides, summed. Where a market's limit asks, everybody's.
+            -- OFFSET 0 keeps each look-up one by index, whatever the planner thinks of a young table.
+            SELECT o.id, o.account_id, o.market_id, o.outcome, o.action, o.price, o.size - o.filled AS remaining
+            FROM (SELECT DISTINCT h.account_id, h.market_key FROM unnest(hedges, hedged_in) AS h(account_id, market_key)) h
+            CROSS JOIN LATERAL (
+                SELECT * FROM accounts_order o
+                WHERE o.account_id = h.account_id AND o.market_id = h.market_key
+                  AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+                OFFSET 0
+            ) o
+            WHERE NOT is_bounded AND NOT coalesce(o.exposure_id = ANY(owners), false) AND o.id <> ALL(moved)
+            UNION ALL
+            SELECT o.id, CASE WHEN o.account_id = ANY(tradable) THEN o.account_id ELSE several END, o.market_id,
+                o.outcome, o.action, o.price, o.size - o.filled
+            FROM accounts_order o
+            WHERE is_bounded AND o.market_id = ANY(markets)
+              AND NOT coalesce(o.exposure_id = ANY(owners), false) AND o.id <> ALL(moved)
+              AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+        )
         SELECT json_build_object(
             'ledger', ledger, 'exposures', exposures, 'accounts', accounts, 'bounds', bounds,
             'open_orders', (
                 SELECT coalesce(json_agg(row_to_json(r)), '[]') FROM (
-                    SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
-                        o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested,
-                        o.reason = 'repriced' AS is_repriced
-                    FROM accounts_order o
-                    WHERE o.market_id = ANY(markets)
-                      AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+                    SELECT * FROM told
                     UNION ALL
-                    -- A hedge whose end is doubted (accounts/ends.py) may have filled without our knowing: what is left
-                    -- of it is in flight still.
-                    SELECT o.id, o.exposure_id, o.account_id, o.market_id, o.outcome, o.action, o.price,
-                        o.size - o.filled, o.status, true, o.reason = 'repriced'
-                    FROM accounts_order o
-                    WHERE o.market_id = ANY(markets) AND o.doubted_since IS NOT NULL
-                      AND o.status IN ('cancelled', 'expired') AND o.filled < o.size
+                    SELECT (array_agg(o.id))[1], NULL, o.account_id, o.market_id, o.outcome, o.action,
+                        CASE o.action WHEN 'buy' THEN max(o.price) ELSE min(o.price) END, sum(o.remaining), 'accepted',
+                        true, false
+                    FROM others o
+                    WHERE o.remaining > 0
+                    GROUP BY o.account_id, o.market_id, o.outcome, o.action
+                    UNION ALL
+                    -- Hundreds of accounts may quote in a market. What is crossed first is the best bid and the best ask
+                    -- of all of ours; both are told in YES, whichever outcome they are in.
+                    SELECT n.id, NULL, several, m.key, 'yes', s.action, n.price, n.remaining, 'accepted', true, false
+                    FROM unnest(markets) AS m(key)
+                    CROSS JOIN (VALUES ('bid', 'buy'), ('ask', 'sell')) AS s(side, action)
+                    CROSS JOIN LATERAL (
+                        SELECT o.id, yes_price(o.outcome, o.price) AS price, o.size - o.filled AS remaining
+                        FROM accounts_order o
+                        WHERE o.market_id = m.key AND book_side(o.outcome, o.action) = s.side AND o.filled < o.size
+                          AND o.status IN ('initialized', 'submitted', 'accepted', 'unknown', 'partially_filled')
+                          AND o.id <> ALL(moved)
+                        ORDER BY reach(o.outcome, o.action, o.price) DESC LIMIT 1
+                    ) n
+                    WHERE NOT is_bounded
                 ) r
             ),
             'positions', (

@@ -66,7 +66,13 @@ class ExposureRow(msgspec.Struct, frozen=True):
 
 
 class OpenOrder(msgspec.Struct, frozen=True):
-    """An order of ours that may still move shares in a market."""
+    """An order of ours that may still move shares in a market.
+
+    Told one by one are those that the exposures concerned made and those that these fills filled. The others of an
+    account that may hedge are told as one for each outcome and action: an id of theirs, the price that is the soonest
+    crossed, the sum of what remains, and nothing that could be cancelled. Of all our orders the best bid and the best
+    ask are told once more, in YES and of no account; where the market has a limit of its own, everybody's sums instead.
+    """
 
     id: UUID
     exposure_id: UUID | None
