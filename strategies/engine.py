@@ -24,6 +24,7 @@ from strategies.deciding import SWEPT
 from strategies.dispatch import Dispatched, Dispatcher
 from strategies.exposures import load_open_exposures
 from strategies.inbox import Inbox
+from strategies.shards import Shard, Shards
 from strategies.specs import BookShelf, SpecBook
 from streams.killpoints import reach
 from streams.message import Message
@@ -65,12 +66,11 @@ class Engine:
         clock: Callable[[], datetime],
         halt: Callable[[UUID, str], None],
     ) -> None:
-        """So many batches are in hand at once as there are `dispatchers`. `halt` stops a strategy for a reason; it may
-        block and is called beside everything else."""
+        """So many batches are in hand at once, each of other markets, as there are `dispatchers`. `halt` stops a
+        strategy for a reason; it may block and is called beside everything else."""
         self._reader = reader
-        self._free = list(reversed(dispatchers))
-        self._at_once = len(dispatchers)
-        self._in_hand = asyncio.Semaphore(len(dispatchers))
+        self._shards = Shards(dispatchers)
+        self._has_room = asyncio.Event()
         self._sweeper = sweeper
         self._sweeping = asyncio.Lock()
         self._executor = executor
@@ -88,8 +88,8 @@ class Engine:
 
     @property
     def is_idle(self) -> bool:
-        """No batch is in hand, and no order without an answer."""
-        return len(self._free) == self._at_once and not self._executor.sending
+        """No message is in hand, and no order without an answer."""
+        return self._shards.is_idle and not self._executor.sending
 
     def stop(self) -> None:
         """Ask `run` to finish what is in hand and return."""
@@ -111,23 +111,31 @@ class Engine:
             await asyncio.wait(self._commands, timeout=5)
 
     async def _read_until_stopped(self) -> None:
-        """While one batch waits for the database the next is worked on; two that move the same exposure queue there."""
+        """While one batch waits for the database the next is worked on. What was read and not begun when the engine is
+        stopped is not acknowledged: it comes again."""
         await self._reader.ensure_groups()
         async with asyncio.TaskGroup() as batches:
             while not self._stopping.is_set():
                 messages = await self._reader.read()
                 if not messages:
                     continue
-                await self._in_hand.acquire()
-                batches.create_task(self._work(self._free.pop(), messages))
-                await asyncio.sleep(0)  # It begins before the next read does.
+                for shard in self._shards.put(messages):
+                    shard.is_busy = True
+                    batches.create_task(self._work(shard))
+                await asyncio.sleep(0)  # They begin before the next read does.
+                while self._shards.is_full and not self._stopping.is_set():
+                    self._has_room.clear()
+                    await self._has_room.wait()
 
-    async def _work(self, dispatcher: Dispatcher, messages: Sequence[Message]) -> None:
+    async def _work(self, shard: Shard) -> None:
         try:
-            await self._handle_until_done(dispatcher, messages)
+            while shard.waiting and not self._stopping.is_set():
+                batch = shard.take()
+                self._has_room.set()
+                await self._handle_until_done(shard.dispatcher, batch)
         finally:
-            self._free.append(dispatcher)  # The last one back is the warmest, and taken next.
-            self._in_hand.release()
+            shard.is_busy = False
+            self._has_room.set()
 
     async def _handle_until_done(self, dispatcher: Dispatcher, messages: Sequence[Message]) -> None:
         """Handle a batch; while the database is away, wait for it with the batch in hand."""

@@ -114,11 +114,14 @@ def adjusted(open_orders: Sequence[OpenOrder], moved: Sequence[OrderProgress]) -
 
     One that is over and open all the same is doubted: a late fill moves it and proves nothing.
     """
-    after = {order.id: order for order in moved}
-    doubted = {order.id for order in open_orders if order.status not in IN_FLIGHT}
-    asked = {order.id for order in open_orders if order.cancel_requested}
-    repriced = {order.id for order in open_orders if order.is_repriced}
+    if not moved:
+        return list(open_orders)
+    after = {order.id for order in moved}
     kept = [order for order in open_orders if order.id not in after]
+    before = [order for order in open_orders if order.id in after]
+    doubted = {order.id for order in before if order.status not in IN_FLIGHT}
+    asked = {order.id for order in before if order.cancel_requested}
+    repriced = {order.id for order in before if order.is_repriced}
     for order in moved:
         if order.status in IN_FLIGHT or (order.id in doubted and order.filled < order.size):
             kept.append(

@@ -47,7 +47,7 @@ LONGEST_PAUSE_S = 5.0
 STEADY_AFTER_S = 30.0
 STOP_TIMEOUT_S = 15.0
 AT_ONCE = 2
-"""Batches in hand: one is decided while the other is with the database."""
+"""Batches in hand, of different markets: one is decided while the other is with the database."""
 
 PLANS = (
     "plan_cache_mode = force_generic_plan",

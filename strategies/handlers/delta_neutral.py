@@ -117,7 +117,7 @@ def _blocked(state: HedgeState) -> Reason | None:
 
 def _opposing(state: HedgeState, need: Decimal) -> list[RestingOrder]:
     """Our own hedges of this exposure that still pull the other way: the target moved past them."""
-    return [order for order in state.own_orders if (order.delta > 0) != (need > 0)]
+    return [order for order in state.own_orders if order.is_bid != (need > 0)]
 
 
 def _freed(state: HedgeState) -> list[RestingOrder]:

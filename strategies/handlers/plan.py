@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from functools import cached_property
 from typing import Protocol, Self
 from uuid import UUID
 
@@ -81,7 +82,7 @@ class RestingOrder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return delta(self.outcome, self.action, self.remaining)
 
 
-class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
+class HedgeState(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """All a decision may depend on, as it stands inside dispatch's transaction."""
 
     strategy_id: UUID
@@ -131,7 +132,7 @@ class HedgeState(msgspec.Struct, frozen=True, kw_only=True):
     scale: Decimal = ONE
     """Delta owed per delta traded: 1 on a hedge account, the ratio on the primary."""
 
-    @property
+    @cached_property
     def own_orders(self) -> list[RestingOrder]:
         """This exposure's own orders that may still move shares, on any account."""
         return [order for order in self.own_resting if order.exposure_id == self.exposure_id and order.remaining > ZERO]
