@@ -13,7 +13,7 @@ from zlib import crc32
 from strategies.dispatch import Dispatcher
 from streams.message import Message
 
-BATCH = 64
+BATCH = 128
 """Most messages of one transaction."""
 WAITING = 2 * BATCH
 """So many may wait in one shard before no more are read."""
