@@ -69,12 +69,14 @@ def decide(
 
     `sign` raises a TradingError for an order whose account cannot sign now: then the exposure only records.
     """
-    ordered = sorted(fills, key=lambda fill: (fill.received_at, fill.trade_id))
+    by_market: dict[str, list[RecordedFill]] = {}
+    for fill in sorted(fills, key=lambda fill: (fill.received_at, fill.trade_id)):
+        by_market.setdefault(fill.market_key, []).append(fill)
     evaluations: list[Evaluation] = []
     sent: list[NewOrder] = []
     with localcontext(prec=PRECISION):
         for row in rows:
-            moving = [fill for fill in ordered if _concerns(fill, row)]
+            moving = [fill for fill in by_market.get(row.market_key, ()) if _concerns(fill, row)]
             if not moving and row.id not in wakes and row.id not in rejections:
                 continue
             if moving:
@@ -110,7 +112,8 @@ def written(batch: FillBatch, decided: Decided, now: datetime) -> Written:
 
 
 def _concerns(fill: RecordedFill, row: ExposureRow) -> bool:
-    if fill.market_key != row.market_key or not (fill.shares or fill.share_fee):
+    """Of a fill in the exposure's market."""
+    if not (fill.shares or fill.share_fee):
         return False
     if fill.exposure_id is None:
         return fill.account_id == row.primary_id
