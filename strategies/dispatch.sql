@@ -19,6 +19,7 @@ DECLARE
     owners uuid[];
     hedges uuid[];
     hedged_in text[];
+    -- Whose the orders are that are told together and are nobody's in particular.
     several constant uuid := '00000000-0000-0000-0000-000000000000';
 BEGIN
     IF jsonb_array_length(executions) > 0 THEN
@@ -145,8 +146,8 @@ BEGIN
     -- Read after the locks: what other dispatches planned for these exposures is in here.
     RETURN (
         WITH told AS (
-            -- One by one: what these exposures ordered, what these executions filled, and what is doubted. A hedge whose
-            -- end is doubted (accounts/ends.py) may have filled without our knowing: what is left of it is in flight.
+            -- One by one: what these exposures ordered, what these executions filled, and what is doubted. A hedge
+            -- whose end is doubted (accounts/ends.py) may have filled without our knowing: its rest is in flight.
             SELECT o.id, o.exposure_id, o.account_id, o.market_id AS market_key, o.outcome, o.action, o.price,
                 o.size - o.filled AS remaining, o.status, o.cancel_requested_at IS NOT NULL AS cancel_requested,
                 o.reason = 'repriced' AS is_repriced
@@ -169,7 +170,7 @@ BEGIN
             -- What the accounts we may trade on have going besides, summed. Where a market's limit asks, everybody's.
             -- OFFSET 0 keeps each look-up one by index, whatever the planner thinks of a young table.
             SELECT o.id, o.account_id, o.market_id, o.outcome, o.action, o.price, o.size - o.filled AS remaining
-            FROM (SELECT DISTINCT h.account_id, h.market_key FROM unnest(hedges, hedged_in) AS h(account_id, market_key)) h
+            FROM (SELECT DISTINCT * FROM unnest(hedges, hedged_in) AS h(account_id, market_key)) h
             CROSS JOIN LATERAL (
                 SELECT * FROM accounts_order o
                 WHERE o.account_id = h.account_id AND o.market_id = h.market_key
@@ -198,8 +199,8 @@ BEGIN
                     WHERE o.remaining > 0
                     GROUP BY o.account_id, o.market_id, o.outcome, o.action
                     UNION ALL
-                    -- Hundreds of accounts may quote in a market. What is crossed first is the best bid and the best ask
-                    -- of all of ours; both are told in YES, whichever outcome they are in.
+                    -- Hundreds of accounts may quote in a market. What is crossed first is the best bid and the best
+                    -- ask of all of ours; both are told in YES, whichever outcome they are in.
                     SELECT n.id, NULL, several, m.key, 'yes', s.action, n.price, n.remaining, 'accepted', true, false
                     FROM unnest(markets) AS m(key)
                     CROSS JOIN (VALUES ('bid', 'buy'), ('ask', 'sell')) AS s(side, action)
