@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from accounts.ledger.rows import Received
 from accounts.models import Account, Order
 from markets.models import Market, MarketLimit
 from strategies.dispatch import Dispatcher
@@ -36,12 +37,12 @@ async def rest(account: Account, market: Market, price: str, size: str = "10", *
     )  # fmt: skip
 
 
-async def told(database_url: str, wanted: UUID) -> list[OpenOrder]:
-    """The open orders that a dispatch reads when it looks at this exposure."""
+async def told(database_url: str, wanted: UUID, *fills: Received) -> list[OpenOrder]:
+    """The open orders that a dispatch reads when it looks at this exposure, or records these fills."""
     conn = await connect(database_url)
     async with conn:
         trips = Trips(conn)
-        begin_dispatch(trips, [], [wanted], NOW)
+        begin_dispatch(trips, fills, [wanted], NOW)
         opened = await opened_dispatch(trips)
         await trips.abandon()
     return opened.open_orders
@@ -148,6 +149,31 @@ async def test_filled_order_is_told_alone_and_less_its_fill(
     part = fill(primary, "t2", size="40", price="0.57", order_hash=str(quotes[1].order_hash))
     await dispatcher.dispatch(inbox_of(part))
     assert signer.sent[1].price == Decimal("0.42"), "what is left of it is still in the way"
+
+
+async def test_filled_order_is_in_no_sum_and_is_not_the_best(
+    database_url: str, dispatcher: Dispatcher, primary: Account, hedge: Account, other: Account, market: Market
+) -> None:
+    await dispatcher.dispatch(inbox_of(fill(primary, "t1")))
+    quotes = [await rest(hedge, market, price, "10") for price in ("0.80", "0.70")]
+    await rest(other, market, "0.75", "3")
+    taken = fill(hedge, "t2", price="0.80", size="4", order_hash=str(quotes[0].order_hash))
+    orders = await told(database_url, (await Exposure.objects.aget()).id, taken)
+    bids = [(o.id == quotes[0].id, o.account_id, o.price, o.remaining) for o in orders if o.outcome == "yes"]
+    assert sorted(bid for bid in bids if bid[2] != Decimal("0.55")) == [
+        (False, NOBODY, Decimal("0.75"), Decimal(3)),
+        (False, hedge.pk, Decimal("0.70"), Decimal(10)),
+        (True, hedge.pk, Decimal("0.80"), Decimal(10)),  # the fill is taken off once it is applied
+    ]
+
+
+async def test_next_best_is_in_the_way_once_the_best_is_filled(
+    dispatcher: Dispatcher, signer: KeepingSigner, primary: Account, other: Account, market: Market
+) -> None:
+    best = await rest(primary, market, "0.70", "100")
+    await rest(other, market, "0.65")
+    await dispatcher.dispatch(inbox_of(fill(primary, "t1", price="0.60", order_hash=str(best.order_hash))))
+    assert signer.sent[0].price == Decimal("0.34"), "0.40 would meet the 0.65"
 
 
 async def test_hedge_of_another_exposure_that_is_doubted_is_in_the_way(
