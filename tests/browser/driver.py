@@ -27,6 +27,7 @@ COLOURS = 256
 ROUNDS = 5
 """A page grows with the window where it is measured by it; so often it is looked at."""
 WHOLE_HEIGHT = "() => { scrollTo(0, 0); return document.documentElement.scrollHeight; }"
+DRAWN = "() => [...document.querySelectorAll('.chart[data-source]')].every((chart) => chart.childElementCount)"
 SETTLED = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -44,6 +45,7 @@ def take_picture(page: Page, file: Path, tallest: int = TALLEST) -> None:
 
     The window is made as tall as the page first, so that what sticks to its edges covers nothing.
     """
+    page.wait_for_function(DRAWN)
     window = page.viewport_size
     assert window is not None
     height = window["height"]
