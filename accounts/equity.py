@@ -23,7 +23,7 @@ WITH held AS (
     SELECT market_id, outcome, size, cost FROM accounts_position WHERE size <> 0
 ), marks AS (
     SELECT m.id, coalesce(m.payout_yes, (
-        SELECT CASE f.outcome WHEN 'yes' THEN f.price ELSE 1 - f.price END FROM accounts_fill f
+        SELECT yes_price(f.outcome, f.price) FROM accounts_fill f
         WHERE f.market_id = m.id ORDER BY f.id DESC LIMIT 1)) AS yes_price
     FROM markets_market m WHERE m.id IN (SELECT market_id FROM held)
 ), valued AS (
@@ -49,7 +49,7 @@ SELECT (SELECT CASE WHEN count(*) = count(balance_at) THEN coalesce(sum(collater
 _BY_MARKET = """
 WITH marks AS (
     SELECT m.id, coalesce(m.payout_yes, (
-        SELECT CASE f.outcome WHEN 'yes' THEN f.price ELSE 1 - f.price END FROM accounts_fill f
+        SELECT yes_price(f.outcome, f.price) FROM accounts_fill f
         WHERE f.market_id = m.id ORDER BY f.id DESC LIMIT 1)) AS yes_price
     FROM markets_market m WHERE m.id IN (SELECT market_id FROM accounts_position)
 )

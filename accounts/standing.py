@@ -50,7 +50,7 @@ _MARKET = """
 SELECT b.max_position, b.price_band, coalesce(
     CASE WHEN m.marked_at > %(now)s - interval '1 hour' THEN m.mark END,
     CASE WHEN b.price_band IS NOT NULL THEN (
-        SELECT CASE f.outcome WHEN 'yes' THEN f.price ELSE 1 - f.price END FROM accounts_fill f
+        SELECT yes_price(f.outcome, f.price) FROM accounts_fill f
         WHERE f.market_id = m.id AND f.received_at > %(now)s - interval '1 day' ORDER BY f.id DESC LIMIT 1
     ) END
 ), b.yes, b.no

@@ -79,7 +79,7 @@ class Desk:
 
     def __init__(self, pairs: int, strategies: int = 1, resting: int = 0) -> None:
         """`resting`: so many orders of the other accounts rest in each market, far from the fills."""
-        import django
+        import django  # Here and not above: its settings name the engines that have only just started.
         from django.utils import timezone
 
         django.setup()

@@ -45,6 +45,15 @@ def drop() -> "weakref.ref[Ring]":
     return weakref.ref(ring)
 
 
+def drop_frozen(process: Process) -> "weakref.ref[Ring]":
+    """A ring that was frozen while it lived, and is dead now."""
+    ring = Ring()
+    make_old()
+    process.collector.step()
+    assert all(held is not ring for held in gc.get_objects())
+    return weakref.ref(ring)
+
+
 def test_python_walks_through_everything_no_more_until_it_is_given_back(process: Process) -> None:
     assert gc.get_freeze_count() > 1_000
     assert gc.get_threshold()[2] > 1_000_000
@@ -74,12 +83,7 @@ def test_a_process_that_is_never_idle_is_collected_all_the_same(process: Process
 
 
 def test_what_stays_is_looked_at_no_more_until_a_quiet_second_long_after(process: Process) -> None:
-    ring = Ring()
-    make_old()
-    process.collector.step()
-    assert all(held is not ring for held in gc.get_objects())
-    frozen = weakref.ref(ring)
-    del ring
+    frozen = drop_frozen(process)
     make_old()
     process.collector.step()
     assert frozen() is not None
@@ -95,11 +99,7 @@ def test_what_stays_is_looked_at_no_more_until_a_quiet_second_long_after(process
 
 
 def test_a_desk_that_is_never_quiet_is_thawed_in_any_idle_moment(process: Process) -> None:
-    ring = Ring()
-    make_old()
-    process.collector.step()
-    frozen = weakref.ref(ring)
-    del ring
+    frozen = drop_frozen(process)
     process.now += 2 * THAW_EVERY_S
     process.idle = False
     process.collector.step()
